@@ -1,0 +1,1 @@
+//! Wire formats of model APIs to and from core messages.

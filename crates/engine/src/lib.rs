@@ -1,0 +1,3 @@
+//! The machines of Bedplate: pure interpreters over a journal.
+
+pub mod machine;

@@ -1,0 +1,160 @@
+//! What a machine is: a fold, and a decision. The runtime knows machines only through this.
+//!
+//! Invariant: nothing in this crate is asynchronous, does I/O, reads a clock or draws randomness.
+
+use bedplate_core::{
+    agent::{AgentDefinition, Price},
+    event::{Event, Preparation},
+    id::{CallId, Seq},
+    port::{
+        journal::RunStatus,
+        model::{ModelError, ModelReply, ModelRequest},
+        tools::ToolError,
+    },
+    time::Timestamp,
+    tool::{ToolDefinition, ToolOutput},
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Everything a decision may depend on besides the state.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The present time.
+    pub now: Timestamp,
+    /// Fresh unpredictable bytes, for jitter.
+    pub entropy: [u8; 16],
+    /// The definition that the current turn is pinned to.
+    pub definition: Option<Arc<AgentDefinition>>,
+    /// What the definition's route costs now; prices are not pinned.
+    pub price: Option<Price>,
+}
+
+/// Something that came from outside.
+#[derive(Clone, Debug)]
+pub enum Input<S> {
+    /// A person, client or timer said something; `S` is the machine's own signal type.
+    Signal(S),
+    /// A model call ended.
+    Model {
+        /// The call.
+        call: CallId,
+        /// Its reply, or why there is none.
+        result: Result<ModelReply, ModelError>,
+        /// How long it took, in milliseconds.
+        took_ms: u64,
+    },
+    /// The look before a tool call is done.
+    Prepared {
+        /// The call.
+        call: CallId,
+        /// What it found.
+        result: Result<Preparation, ToolError>,
+    },
+    /// A tool call ended.
+    Tool {
+        /// The call.
+        call: CallId,
+        /// Its output, or why there is none.
+        result: Result<ToolOutput, ToolError>,
+        /// How long it took, in milliseconds.
+        took_ms: u64,
+    },
+    /// The process that performed the open intents is gone: each was perhaps performed, and its result is lost.
+    Recovered,
+}
+
+/// Something that must be done through a port. Performing it again after a crash is decided by the machine, never by
+/// the driver.
+#[derive(Clone, Debug)]
+pub enum Intent {
+    /// Call a model, not before `not_before`.
+    CallModel {
+        /// The call.
+        call: CallId,
+        /// What is asked; messages are shared, not copied.
+        request: ModelRequest,
+        /// When the call is given up.
+        deadline: Timestamp,
+        /// The earliest time to call (a retry).
+        not_before: Option<Timestamp>,
+    },
+    /// Look before a tool call.
+    PrepareTool {
+        /// The call.
+        call: CallId,
+        /// The tool as pinned.
+        tool: Arc<ToolDefinition>,
+        /// The arguments.
+        input: Value,
+        /// When the look is given up.
+        deadline: Timestamp,
+    },
+    /// Call a tool.
+    CallTool {
+        /// The call.
+        call: CallId,
+        /// The tool as pinned.
+        tool: Arc<ToolDefinition>,
+        /// The arguments.
+        input: Value,
+        /// When the call is given up.
+        deadline: Timestamp,
+    },
+    /// Stop performing a call whose result no longer matters (its turn was cancelled or timed out).
+    Abandon {
+        /// The call.
+        call: CallId,
+    },
+}
+
+/// What was decided: events to append, and what to do once they are durable.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// The events, in order.
+    pub events: Vec<Event>,
+    /// The intents, in order.
+    pub intents: Vec<Intent>,
+}
+
+/// An interpreter of one kind of run.
+///
+/// The driver's step, whole: for each input, `accept` and apply what it returns; then `decide` and apply what it
+/// returns, until it returns no event; append everything in one batch; then perform the intents.
+pub trait Machine {
+    /// The folded state of a run.
+    type State: Default + Send + 'static;
+    /// What others may say to a run.
+    type Signal: serde::Serialize + serde::de::DeserializeOwned + Send + 'static;
+
+    /// Folds the event at `seq`, decided at `at`, into the state. It evaluates nothing and cannot fail: an event that
+    /// makes no sense in the state changes nothing but the position.
+    fn apply(state: &mut Self::State, seq: Seq, at: Timestamp, event: &Event);
+
+    /// Returns the events that `input` means in this state; none when it is stale (a result of a call that is closed,
+    /// an answer to a question that is not open). Positions of the events are `position + 1`, `+ 2`, ….
+    fn accept(state: &Self::State, input: Input<Self::Signal>, context: &Context) -> Vec<Event>;
+
+    /// Returns what happens next; nothing when the run waits.
+    fn decide(state: &Self::State, context: &Context) -> Decision;
+
+    /// Returns the position of the last event folded.
+    fn position(state: &Self::State) -> Seq;
+
+    /// Returns when `decide` must be asked again without an input (a deadline, a retry); none when never.
+    fn wake_at(state: &Self::State) -> Option<Timestamp>;
+
+    /// Returns the state as lists show it.
+    fn status(state: &Self::State) -> RunStatus;
+
+    /// Returns the compact form of the state for a snapshot. It refers to messages by position and never repeats them.
+    fn snapshot(state: &Self::State) -> Vec<u8>;
+
+    /// Returns the state that `snapshot` gave at `seq`, and the positions of the events that must be folded again with
+    /// [`Machine::restore_entry`] before it is whole; none when the bytes are of an older form, and everything is
+    /// folded from the start.
+    fn restore(snapshot: &[u8]) -> Option<(Self::State, Vec<Seq>)>;
+
+    /// Gives a restored state the content of the event at `seq`, which it refers to.
+    fn restore_entry(state: &mut Self::State, seq: Seq, at: Timestamp, event: &Event);
+}

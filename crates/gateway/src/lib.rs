@@ -1,0 +1,1 @@
+//! Model providers, routing and prices behind the Model port.

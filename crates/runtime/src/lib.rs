@@ -1,0 +1,1 @@
+//! Drives machines: journaling, wake-ups, recovery, live streams.

@@ -1,0 +1,1 @@
+//! Journals and keys in SQLite and in memory.

@@ -1,0 +1,1 @@
+//! Simulated clock, scripted ports, faulty store, conformance suites.

@@ -1,0 +1,1 @@
+//! Built-in, HTTP and SQLite tools behind the Tools port.
