@@ -111,7 +111,8 @@ pub struct NewRun {
 pub struct Batch {
     /// When it was decided.
     pub at: Timestamp,
-    /// The events, in order; at least one. They get the positions after the head's.
+    /// The events, in order. They get the positions after the head's. None at all is allowed in [`Journal::append`]:
+    /// then only `status`, `wake_at` and the consumed signals change (a stale signal, a claim that had nothing to do).
     pub events: Vec<Event>,
     /// The run's new state.
     pub status: RunStatus,
