@@ -3,7 +3,7 @@
 use super::{BoxFuture, BoxStream, Caller};
 use crate::{
     agent::Price,
-    message::{ContentBlock, Message, StopReason, Usage},
+    message::{ContentBlock, Message, Reasoning, StopReason, Usage},
     time::Timestamp,
     tool::ToolSpec,
 };
@@ -105,6 +105,13 @@ pub enum ModelEvent {
         index: u32,
         /// The new characters of the JSON.
         json: String,
+    },
+    /// What seals a reasoning block: its signature, or its redacted part. Its text came before and is empty here.
+    ReasoningSeal {
+        /// Which block.
+        index: u32,
+        /// The seal.
+        seal: Reasoning,
     },
     /// A block is complete.
     BlockStop {
