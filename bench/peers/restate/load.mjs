@@ -26,7 +26,8 @@ export function call(agent, port, handler, input, timeoutMs) {
       },
     );
     req.on("error", reject);
-    if (timeoutMs) req.setTimeout(timeoutMs, () => req.destroy(new Error(`${handler} gave no answer in ${timeoutMs} ms`)));
+    const late = () => req.destroy(new Error(`${handler} gave no answer in ${timeoutMs} ms`));
+    if (timeoutMs) req.setTimeout(timeoutMs, late);
     req.end(body);
   });
 }

@@ -32,7 +32,8 @@ export function removeAtEnd(folder) {
 
 /** Starts restate-server on the given ports and folder, with its defaults otherwise; returns the child process. */
 export function startServer(packages, ports, folder) {
-  return start(serverProgram(packages), serverArguments(ports, folder), serverEnvironment(ports), join(folder, "server.log"));
+  const log = join(folder, "server.log");
+  return start(serverProgram(packages), serverArguments(ports, folder), serverEnvironment(ports), log);
 }
 
 /**
@@ -42,7 +43,8 @@ export function startServer(packages, ports, folder) {
  */
 export async function durabilityConfig(packages, ports, folder) {
   const dump = join(folder, "config.toml");
-  const child = start(serverProgram(packages), [...serverArguments(ports, folder), "--dump-config"], serverEnvironment(ports), dump);
+  const args = [...serverArguments(ports, folder), "--dump-config"];
+  const child = start(serverProgram(packages), args, serverEnvironment(ports), dump);
   await ended(child);
   const text = readFileSync(dump, "utf8");
   const logServer = text.slice(text.indexOf("\n[log-server]"));
@@ -84,7 +86,7 @@ export async function untilOk(child, url, seconds = 20) {
 
 /** Asks a child to end and waits; ends it the hard way after ten seconds. */
 export async function stop(child) {
-  if (child.exitCode === null && child.signalCode === null) {
+  if (!hasEnded(child)) {
     child.kill("SIGTERM");
     const hard = setTimeout(() => child.kill("SIGKILL"), 10_000);
     await ended(child);
@@ -111,7 +113,8 @@ export function residentMemory(child) {
 /** Returns how often the journal's write-ahead log has been synced since the server started, by its own counter. */
 export async function walSyncs(nodePort) {
   const text = await (await fetch(`http://127.0.0.1:${nodePort}/metrics`)).text();
-  const line = text.split("\n").find((l) => l.startsWith("restate_rocksdb_wal_synced_total") && l.includes('db="log-server"'));
+  const counters = text.split("\n").filter((line) => line.startsWith("restate_rocksdb_wal_synced_total"));
+  const line = counters.find((counter) => counter.includes('db="log-server"'));
   if (!line) throw new Error("the server has no counter of write-ahead-log syncs");
   return Number(line.slice(line.lastIndexOf(" ") + 1));
 }
@@ -119,7 +122,7 @@ export async function walSyncs(nodePort) {
 async function until(child, answers, what, seconds) {
   const end = performance.now() + seconds * 1000;
   while (!(await answers())) {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the process ended before ${what} answered`);
+    if (hasEnded(child)) throw new Error(`the process ended before ${what} answered`);
     if (performance.now() > end) throw new Error(`${what} did not answer in ${seconds} s`);
     await sleep(2);
   }
@@ -161,8 +164,12 @@ function start(program, args, env, outputFile) {
   return child;
 }
 
+function hasEnded(child) {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
 function ended(child) {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  if (hasEnded(child)) return Promise.resolve();
   return new Promise((resolve) => child.once("close", resolve));
 }
 
