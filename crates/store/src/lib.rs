@@ -1,1 +1,11 @@
 //! Journals and keys in SQLite and in memory.
+//!
+//! Invariant: nothing here knows a machine, a model or a tool; events are written and read, never interpreted.
+
+mod codec;
+mod cursor;
+mod rules;
+
+pub mod memory;
+
+pub use memory::MemoryStore;
