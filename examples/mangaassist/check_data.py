@@ -7,6 +7,7 @@ Builds the shop's database as the platform does at first start, runs the SQL of 
 the example promises: ownership, age ratings, return rules, and a search that no input can break.
 """
 import csv
+import importlib.util
 import json
 import re
 import sqlite3
@@ -26,6 +27,7 @@ HOSTILE = [
     "?1", "@x", "$x", "SELECT * FROM customers", "\u202e\ufeff", "\ud7ff", "the a of", "NULL", "0", "1e309",
 ]
 checks = 0
+sys.dont_write_bytecode = True
 
 
 def check(condition, text):
@@ -36,14 +38,23 @@ def check(condition, text):
         raise SystemExit(f"FAILED: {text}")
 
 
-def build(path):
-    """Builds the database from bedplate.toml's seed list: .sql is run, .csv fills the table of its stem."""
+def utc_today():
+    """Returns today as SQLite and the platform see it."""
+    return datetime.now(timezone.utc).date()
+
+
+def build(path, today=None):
+    """Builds the database from bedplate.toml's seed list: .sql is run, .csv fills the table of its stem.
+
+    `today` pretends that the first start is on that day.
+    """
     db = sqlite3.connect(path)
     db.execute("PRAGMA foreign_keys = ON")
     for seed in tomllib.loads((HERE / "bedplate.toml").read_text("utf-8"))["databases"]["shop"]["seed"]:
         file = HERE / seed
         if file.suffix == ".sql":
-            db.executescript(file.read_text("utf-8"))
+            sql = file.read_text("utf-8")
+            db.executescript(sql.replace("'now'", f"'{today}'") if today else sql)
             continue
         with open(file, newline="", encoding="utf-8") as text:
             header, *rows = csv.reader(text)
@@ -57,7 +68,8 @@ def build(path):
 class Shop:
     """Runs tools as formats.md describes: parameters bound by name, a writing tool's statements in one transaction."""
 
-    def __init__(self, path):
+    def __init__(self, path, today=None):
+        self.today = today or utc_today().isoformat()
         self.rw = sqlite3.connect(path, isolation_level=None)
         self.rw.execute("PRAGMA foreign_keys = ON")
         self.ro = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
@@ -66,8 +78,7 @@ class Shop:
 
     def bind(self, sql, tool, user, given, key=None):
         now = datetime.now(timezone.utc)
-        platform = {"caller_user": user, "now": now.isoformat(timespec="seconds"), "today": now.date().isoformat(),
-                    "idempotency_key": key}
+        platform = {"caller_user": user, "now": now.isoformat(timespec="seconds"), "today": self.today, "idempotency_key": key}
         declared = self.tools[tool]["input_schema"]["properties"]
         values = {}
         for name in parameters(sql):
@@ -128,8 +139,8 @@ def check_data(db):
               "WHERE g.genre = genres.name AND t.stock > 0) < 8") == 0, "every genre has something in stock")
     for table, column in (("orders", "placed_on"), ("shipments", "delivered_on"), ("returns", "refunded_on")):
         newest = one(f"SELECT max({column}) FROM {table}")
-        check((date.today() - timedelta(days=3)).isoformat() <= newest <= (date.today() + timedelta(days=1)).isoformat() or
-              table == "returns" and newest <= date.today().isoformat(), f"{table}.{column} is fresh: {newest}")
+        check((utc_today() - timedelta(days=3)).isoformat() <= newest <= (utc_today() + timedelta(days=1)).isoformat() or
+              table == "returns" and newest <= utc_today().isoformat(), f"{table}.{column} is fresh: {newest}")
     check(one("SELECT count(*) FROM orders o JOIN shipments s ON s.order_id = o.id WHERE NOT (o.placed_on <= s.shipped_on "
               "AND s.shipped_on <= coalesce(s.delivered_on, s.eta_on))") == 0, "parcels travel forwards in time")
     check(one("SELECT count(*) FROM orders o LEFT JOIN shipments s ON s.order_id = o.id WHERE "
@@ -257,7 +268,7 @@ def check_writes(shop):
         for status in ("processing", "shipped", "cancelled", "returned"):
             check(not shop.preview("start_return", user, order_id=of(status)[0]), f"preview of a {status} order")
             check(shop.write("start_return", user, order_id=of(status)[0], reason="other")[0] is None, f"return of a {status} order")
-        window = (date.today() - timedelta(days=30)).isoformat()
+        window = (utc_today() - timedelta(days=30)).isoformat()
         late = [i for i in of("delivered") if mine[i]["delivered_on"] < window]
         check(late and not shop.preview("start_return", user, order_id=late[0]), "return after the window")
         check(shop.write("start_return", user, order_id=late[0], reason="changed_mind")[0] is None, "return after the window")
@@ -269,7 +280,12 @@ def check_writes(shop):
                 part = shop.preview("start_return", user, order_id=order_id, lines=[1])[0]["amount"]
                 rows, refused = shop.write("start_return", user, order_id=order_id, reason="damaged", lines=[1])
                 check(rows and rows[0]["refund_usd"] == part < amount, f"return of one line: {rows or refused}")
-                check(shop.write("start_return", user, order_id=order_id, reason="damaged", lines=[1])[0] is None, "one line twice")
+                for lines in ([1], [2]):
+                    check(shop.write("start_return", user, order_id=order_id, reason="damaged", lines=lines)[0] is None, "two open returns")
+                shop.rw.execute("UPDATE returns SET status = 'refunded', refunded_on = requested_on WHERE order_id = ?", (order_id,))
+                check(not shop.preview("start_return", user, order_id=order_id, lines=[1]), "one line twice")
+                rest = shop.preview("start_return", user, order_id=order_id)[0]
+                check(rest["refunded_before"] == part and round(rest["amount"] + part, 2) == amount, "small returns add up")
                 paid = part
             rows, refused = shop.write("start_return", user, order_id=order_id, reason="changed_mind")
             check(rows and round(rows[0]["refund_usd"] + paid, 2) == amount, f"return: {rows or refused}, {amount} expected")
@@ -281,12 +297,47 @@ def check_writes(shop):
     return figures
 
 
+def check_other_days(folder):
+    """The example is as fresh in later years: parcels under way, return windows open, minors still minors."""
+    days = ("2026-11-15", "2026-12-31", "2028-02-29", "2031-01-01", "2044-07-04")
+    for day in days:
+        path = str(Path(folder) / f"{day}.db")
+        db = build(path, day)
+        newest = db.execute("SELECT max(placed_on) FROM orders").fetchone()[0]
+        check(newest == (date.fromisoformat(day) - timedelta(days=1)).isoformat(), f"{day}: the newest order is of {newest}")
+        check(db.execute("SELECT min(eta_on) FROM shipments WHERE delivered_on IS NULL").fetchone()[0] > day, f"{day}: a parcel is late")
+        db.close()
+        shop = Shop(path, day)
+        for user in CALLERS:
+            found = [shop.preview("start_return", user, order_id=row["order_id"]) for row in shop.read("list_my_orders", user)]
+            check(sum(bool(rows) for rows in found) == 3, f"{day}: {user} has three orders to return")
+        check(shop.read("search_catalogue", "alice", age_rating="mature") and not shop.read("search_catalogue", "bob", age_rating="mature"),
+              f"{day}: ages")
+        check(shop.read("search_catalogue", "bob", age_rating="teen"), f"{day}: bob is a teenager")
+    return len(days)
+
+
+def check_generated():
+    """make_data.py still writes exactly the files that are checked in."""
+    before = {file: file.read_bytes() for file in sorted((HERE / "data").glob("*.csv"))}
+    spec = importlib.util.spec_from_file_location("make_data", HERE / "data" / "make_data.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    source = module.HERE
+    with tempfile.TemporaryDirectory() as folder:
+        module.write.__globals__["HERE"] = Path(folder)
+        (Path(folder) / "source").symlink_to(source / "source")
+        module.main()
+        after = {file.name: file.read_bytes() for file in Path(folder).glob("*.csv")}
+    check(after == {file.name: data for file, data in before.items()}, "the .csv files are what make_data.py writes")
+
+
 def check_readme(db):
     mine = {row[0] for row in db.execute("SELECT id FROM orders WHERE customer_id = 'web-user'")}
     named = set(re.findall(r"MA-\d{5}", (HERE / "README.md").read_text("utf-8")))
     check(named and named - {"MA-10001"} <= mine, f"the README's orders are web-user's: {named - mine}")
     titles = {row[0] for row in db.execute("SELECT title FROM titles")}
-    for name in re.findall(r"\*([A-Z][^*\n]+)\*", (HERE / "README.md").read_text("utf-8")):
+    for name in re.findall(r"(?<!\*)\*([A-Z][^*\n]+)\*(?!\*)", (HERE / "README.md").read_text("utf-8")):
         check(name in titles, f"the README names a title that the shop does not have: {name}")
 
 
@@ -303,10 +354,12 @@ def main():
         check_readme(shop.ro)
         check_ownership(shop)
         figures = check_writes(shop)
+        days = check_other_days(folder)
+        check_generated()
         check(not shop.rw.execute("PRAGMA foreign_key_check").fetchall(), "foreign keys hold after all writes")
     print(", ".join(f"{count} {table}" for table, count in counts.items()))
     print("refundable, USD: " + "; ".join(figures))
-    print(f"{len(shop.tools)} tools, {len(HOSTILE)} hostile inputs, {checks} checks: ok (SQLite {sqlite3.sqlite_version})")
+    print(f"{len(shop.tools)} tools, {len(HOSTILE)} hostile inputs, {days} other days, {checks} checks: ok (SQLite {sqlite3.sqlite_version})")
 
 
 if __name__ == "__main__":

@@ -17,23 +17,24 @@ UPDATE customers SET
   joined_on  = date(joined_on, (julianday('now', 'start of day') - (SELECT julianday(today) FROM calendar)) || ' days');
 UPDATE calendar SET today = date('now');
 
-INSERT INTO titles_fts (rowid, title, creators, genres, description)
+INSERT INTO titles_fts (rowid, title, creators, genres, themes, description)
 SELECT c.id, c.title, c.author || ' ' || c.artist,
        c.genres || ', ' || c.demographic || ', ' || (
          SELECT group_concat(g.also, ', ') FROM title_genres l JOIN genres g ON g.name = l.genre WHERE l.title_id = c.id),
+       coalesce(c.themes, '') || CASE c.demographic WHEN 'kodomo' THEN ', children, kids, young readers' ELSE '' END,
        c.description
 FROM catalogue c;
 INSERT INTO policies_fts (rowid, topic, keywords, text) SELECT id, topic, keywords, text FROM policies;
 INSERT INTO knowledge_fts (rowid, term, aliases, text) SELECT id, term, aliases, text FROM knowledge;
 
 INSERT INTO stop_words (word) SELECT value FROM json_each('[
-  "a","about","all","also","am","an","and","any","anything","are","as","at","available","be","been","best","book",
-  "books","bucks","but","buy","by","called","can","catalog","catalogue","comic","comics","could","did","dollar",
+  "a","about","all","also","am","an","and","any","anything","are","as","at","available","be","been","best","between","book",
+  "books","bucks","but","buy","by","called","can","catalog","catalogue","comic","comics","could","did","difference","dollar",
   "dollars","do","does","doing","don","done","else","ever","explain","find","for","from","get","give","good","got","had",
   "has","have","hello","hey","hi","how","i","if","in","info","information","is","it","its","just","know","like","list",
-  "ll","look","looking","m","make","manga","mangas","may","me","mean","meaning","means","more","much","my","need","of","on",
+  "ll","look","looking","m","make","manga","mangas","may","me","mean","meaning","means","more","much","my","need","of","old","on",
   "one","ones","or","our","out","please","question","re","read","reading","really","recommend","s","sale","say",
-  "search","see","sell","series","should","show","so","some","something","stuff","suggest","t","tell","than","thank",
+  "search","see","sell","series","should","show","so","some","something","story","stories","stuff","suggest","t","tell","than","thank",
   "thanks","that","the","their","them","then","there","these","they","thing","things","this","title","titles","to","under",
-  "us","usd","ve","very","want","was","we","were","what","when","where","which","who","why","will","with","would",
-  "you","your"]');
+  "us","usd","ve","very","want","was","we","were","what","when","where","which","who","whose","why","will","with","would",
+  "year","years","you","your"]');

@@ -9,6 +9,7 @@ from TODAY; after.sql moves them to the real today when the database is built.
 """
 import csv
 import random
+import re
 from collections import defaultdict
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,9 +23,9 @@ GENRES = {
     "ad": ("adventure", "journey, quest, exploration, travel", "Journeys to places nobody has drawn on a map."),
     "co": ("comedy", "funny, humour, humor, laugh", "Stories to laugh at, loudly or quietly."),
     "dr": ("drama", "emotional, family, sad, touching", "People, decisions and what they cost."),
-    "fa": ("fantasy", "magic, wizards, dragons, witches", "Magic, dragons and kingdoms that never were."),
+    "fa": ("fantasy", "magic, magical", "Magic, dragons and kingdoms that never were."),
     "fo": ("food", "cooking, cuisine, chef, gourmet, kitchen", "Cooking, eating and everybody round the table."),
-    "hi": ("historical", "history, period, samurai era, edo, meiji", "Stories set in a real past."),
+    "hi": ("historical", "history, period, old Japan", "Stories set in a real past."),
     "ho": ("horror", "scary, creepy, terrifying, spooky", "Stories that should not be read at night, and are."),
     "is": ("isekai", "another world, reincarnation, reborn, portal", "Somebody from our world lands in another."),
     "me": ("mecha", "giant robots, robot pilots", "Giant machines and the people inside them."),
@@ -33,11 +34,38 @@ GENRES = {
     "ps": ("psychological", "mind games, disturbing, mind", "What happens inside a mind under pressure."),
     "ro": ("romance", "love story, romantic, dating, couple", "Love, found, lost or mislaid."),
     "sc": ("school", "high school, students, classroom", "Classrooms, clubs and exams."),
-    "sf": ("science fiction", "sci-fi, scifi, sf, space, future, robots", "Space, machines and futures."),
+    "sf": ("science fiction", "sci-fi, scifi, sf, future", "Space, machines and futures."),
     "sl": ("slice of life", "everyday life, cosy, cozy, relaxing, heartwarming, calm", "Everyday moments, closely watched."),
     "sp": ("sports", "sport, match, team, athlete", "Training, rivals and the match that matters."),
-    "su": ("supernatural", "ghosts, spirits, gods, yokai, demons", "Ghosts, gods and spirits among us."),
+    "su": ("supernatural", "yokai, paranormal", "Ghosts, gods and spirits among us."),
     "th": ("thriller", "suspense, tension, crime", "Danger with a clock running."),
+}
+# What a story is about, found by the words of its title and description; one word may stand for several.
+THEMES = {
+    "animals": "cats? dogs? bears? tortoise hedgehog penguin rabbits? squirrels? mice whales? octopus goose wombat chicken hamster "
+               "elephant horse racehorse fox foxes wol(f|ves) crows? parrot snail fish goldfish dinosaurs dragonfl(y|ies) firefl(y|ies) "
+               "bees? frogs bats goats? camel tanuki hives beehives seabirds falcon(er)? swallows moth swan",
+    "sea, ocean": "sea seas ocean harbou?r ships? boats? island islands islet islets ferry lighthouse fisherm[ae]n whaling divers? pirates? "
+                  "beach tide mermaid submarine docks pier navy captain underwater",
+    "family": "mothers? fathers? grandmothers? grandfathers? grandma grandson sons? daughters? sisters? brothers? twins family "
+              "cousins? aunt stepfather parents? grandchildren",
+    "friendship": "friends? friendship befriends? strangers neighbours? together club crew",
+    "robots, artificial intelligence": "robots? android machines? mechanical automaton algorithm computer clones?",
+    "space travel, outer space": "space orbit planets? moonbase starships? asteroid station andromeda comet meteor spaceship colony",
+    "ghosts": "ghosts? haunted dead dies died spirits?",
+    "gods, myths, folklore": "gods? goddess demons? kappa tanuki kitsune folklore shrine genie",
+    "monsters": "monsters? kaiju vampires? werewolf dragons? slime goblins? zombies?",
+    "war": "wars? wartime army soldiers? siege battle",
+    "crime": "murders? murdered murderer assassins? killers? gangs? gangsters? thie(f|ves) steals? stolen forger heist yakuza hitman police",
+    "time travel, time loop": "relives reliving time-lost centuries",
+    "winter, snow": "winters? snow snowed-in snowbound ice blizzard frozen freezing",
+    "summer": "summers? heat beach fireworks",
+    "grief, loss": "widow widower widowed late funeral died dead death ashes grief mourns lost vanished missing",
+    "work, office": "office clerk boss job salaryman accountant colleagues overtime call-centre manager workers?",
+    "travel, journey": "journey road caravan travels? trains? pilgrims? pilgrimage expeditions? sails? rails? walks?",
+    "books, reading, writing": "books? library librarian novels? novelist letters? write writes diary poet grimoire",
+    "art": "paints? painter painting draws? artist sculptor calligraph(er|y) photographer cartoonist manga",
+    "growing old": "retired retirement old eighty-year-old ninety-one pension elderly",
 }
 READERS = {"ko": "kodomo", "sn": "shonen", "sj": "shojo", "se": "seinen", "jo": "josei"}
 RATINGS = {"a": "all", "t": "teen", "m": "mature"}
@@ -79,6 +107,13 @@ CITIES = [("Portland", "OR", "97205", "US"), ("Seattle", "WA", "98104", "US"), (
           ("Vancouver", "BC", "V6B 1A1", "CA"), ("Dublin", None, "D02 X285", "IE"), ("Hamburg", None, "20095", "DE")]
 STREETS = ["Maple Street", "Alder Way", "Harbor Road", "Juniper Lane", "Mill Street", "Orchard Avenue", "Station Road",
            "Willow Court", "Cedar Street", "Larkspur Drive", "Quarry Hill", "Bridge Street"]
+
+
+def themes(text):
+    """Returns the themes whose words `text` contains, as one line."""
+    found = [theme for theme, words in THEMES.items()
+             if re.search(rf"\b({'|'.join(words.split())})\b", text, re.IGNORECASE)]
+    return ", ".join(found) or None
 
 
 def lines(name, fields):
@@ -145,7 +180,7 @@ def make_titles(rng):
             "language": "Japanese" if rng.random() < 0.05 else "English", "first_year": year, "volumes": volumes,
             "status": status, "price_cents": price, "stock": stock,
             "reader_rating": round(min(4.9, max(3.1, rng.gauss(4.15, 0.38))), 1), "release_on": release,
-            "description": text})
+            "themes": themes(f"{title} {text}"), "description": text})
         links += [(number, GENRES[code][0]) for code in genres]
     bios = [(a["id"], a["name"], f"{a['name']} {rng.choice(BIOS)}.") for a in authors]
     return bios, titles, sorted(links)

@@ -33,6 +33,7 @@ CREATE TABLE titles (
   stock         INTEGER NOT NULL CHECK (stock >= 0),
   reader_rating REAL NOT NULL CHECK (reader_rating BETWEEN 1 AND 5),
   release_on    TEXT CHECK ((release_on IS NOT NULL) = (status = 'announced')),
+  themes        TEXT,
   description   TEXT NOT NULL,
   min_age       INTEGER GENERATED ALWAYS AS (CASE age_rating WHEN 'all' THEN 0 WHEN 'teen' THEN 13 ELSE 18 END) VIRTUAL,
   CHECK (status <> 'announced' OR stock = 0)
@@ -147,7 +148,7 @@ CREATE TABLE calendar (today TEXT NOT NULL) STRICT;
 INSERT INTO calendar VALUES ('2026-11-15');
 
 CREATE VIRTUAL TABLE titles_fts USING fts5 (
-  title, creators, genres, description, tokenize = 'porter unicode61 remove_diacritics 2'
+  title, creators, genres, themes, description, tokenize = 'porter unicode61 remove_diacritics 2'
 );
 CREATE VIRTUAL TABLE policies_fts USING fts5 (topic, keywords, text, tokenize = 'porter unicode61 remove_diacritics 2');
 CREATE VIRTUAL TABLE knowledge_fts USING fts5 (term, aliases, text, tokenize = 'porter unicode61 remove_diacritics 2');
@@ -157,7 +158,7 @@ CREATE VIEW catalogue AS
 SELECT t.id, t.title, w.name AS author, d.name AS artist,
        (SELECT group_concat(genre, ', ') FROM title_genres g WHERE g.title_id = t.id) AS genres,
        t.demographic, t.age_rating, t.min_age, t.volumes, t.status, round(t.price_cents / 100.0, 2) AS price_usd,
-       t.price_cents, t.stock, t.reader_rating, t.publisher, t.first_year, t.language, t.release_on, t.description,
+       t.price_cents, t.stock, t.reader_rating, t.publisher, t.first_year, t.language, t.release_on, t.themes, t.description,
        t.author_id, t.artist_id,
        CASE WHEN t.status = 'announced' THEN 'pre-order, out on ' || t.release_on
             WHEN t.stock = 0 THEN 'sold out'
