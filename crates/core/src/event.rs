@@ -327,6 +327,9 @@ pub struct CancelRequested {
     pub by: Option<UserId>,
     /// Why the turn ends.
     pub reason: CancelReason,
+    /// The queued turn that is withdrawn; absent: the one under way ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Seq>,
 }
 
 /// Why somebody ended a turn.

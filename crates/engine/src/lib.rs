@@ -1,3 +1,5 @@
 //! The machines of Bedplate: pure interpreters over a journal.
 
+pub mod agent;
+pub mod definition;
 pub mod machine;

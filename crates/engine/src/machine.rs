@@ -2,10 +2,12 @@
 //!
 //! Invariant: nothing in this crate is asynchronous, does I/O, reads a clock or draws randomness.
 
+use crate::definition::Definition;
 use bedplate_core::{
-    agent::{AgentDefinition, Price},
+    agent::Price,
     event::{Event, Preparation},
     id::{CallId, Seq},
+    message::Message,
     port::{
         journal::RunStatus,
         model::{ModelError, ModelReply, ModelRequest},
@@ -24,10 +26,14 @@ pub struct Context {
     pub now: Timestamp,
     /// Fresh unpredictable bytes, for jitter.
     pub entropy: [u8; 16],
-    /// The definition that the current turn is pinned to.
-    pub definition: Option<Arc<AgentDefinition>>,
+    /// The definition that the current (or next queued) turn is pinned to. The driver looks it up again before each
+    /// `decide`, because a decision may end a turn and begin one that is pinned to another.
+    pub definition: Option<Arc<Definition>>,
     /// What the definition's route costs now; prices are not pinned.
     pub price: Option<Price>,
+    /// What of the open model call's reply has come so far, as far as the driver knows; only read when that call is
+    /// cut (a cancel, an interrupt, a limit), so that its text is kept.
+    pub partial: Option<Message>,
 }
 
 /// Something that came from outside.
@@ -101,7 +107,9 @@ pub enum Intent {
         /// When the call is given up.
         deadline: Timestamp,
     },
-    /// Stop performing a call whose result no longer matters (its turn was cancelled or timed out).
+    /// Stop performing a call whose result no longer matters (its turn ended, or the attempt is overdue). Nothing is
+    /// reported back; a result that comes all the same is stale and is dropped by `accept`. When the same decision
+    /// begins another attempt at the call, that intent follows this one.
     Abandon {
         /// The call.
         call: CallId,
@@ -119,8 +127,9 @@ pub struct Decision {
 
 /// An interpreter of one kind of run.
 ///
-/// The driver's step, whole: for each input, `accept` and apply what it returns; then `decide` and apply what it
-/// returns, until it returns no event; append everything in one batch; then perform the intents.
+/// The driver's step, whole: for each input, `accept` and apply the events; then `decide` and apply the events, until
+/// there is none; append all events in one batch; then perform all intents, those of `accept` and of `decide`, in order.
+/// Several inputs may go into one batch; `decide` runs to its end after each of them.
 pub trait Machine {
     /// The folded state of a run.
     type State: Default + Send + 'static;
@@ -131,11 +140,12 @@ pub trait Machine {
     /// makes no sense in the state changes nothing but the position.
     fn apply(state: &mut Self::State, seq: Seq, at: Timestamp, event: &Event);
 
-    /// Returns the events that `input` means in this state; none when it is stale (a result of a call that is closed,
-    /// an answer to a question that is not open). Positions of the events are `position + 1`, `+ 2`, ….
-    fn accept(state: &Self::State, input: Input<Self::Signal>, context: &Context) -> Vec<Event>;
+    /// Returns what `input` means in this state; nothing when it is stale (a result of a call that is closed, an answer
+    /// to a question that is not open). Positions of the events are `position + 1`, `+ 2`, …. Intents without events
+    /// are possible: after [`Input::Recovered`], what had begun and may be done again is done again.
+    fn accept(state: &Self::State, input: Input<Self::Signal>, context: &Context) -> Decision;
 
-    /// Returns what happens next; nothing when the run waits.
+    /// Returns what happens next; nothing when the run waits. It never returns an intent without an event.
     fn decide(state: &Self::State, context: &Context) -> Decision;
 
     /// Returns the position of the last event folded.
