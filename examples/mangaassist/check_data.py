@@ -6,6 +6,7 @@
 Builds the shop's database as the platform does at first start, runs the SQL of every tool against it, and asserts what
 the example promises: ownership, age ratings, return rules, and a search that no input can break.
 """
+
 import csv
 import importlib.util
 import json
@@ -19,13 +20,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 CALLERS = ("web-user", "user123", "alice", "bob")
+CASES = json.loads((HERE / "check_cases.json").read_text("utf-8"))
 RESERVED = {"caller_user", "now", "today", "idempotency_key"}
-HOSTILE = [
-    "", " ", "\t\n", '"', '""', '"unbalanced', "'", "' OR 1=1 --", "'; DROP TABLE titles; --", "*", "ramen*", "^ramen", "NEAR(a b)",
-    "AND", "OR", "NOT", "a AND", "NOT ramen", "title:ramen", "{title}: x", "-ramen", "+ramen", "(((", ")", "ramen (noodle", "%", "_",
-    "\\", "\x00", "ram\x00en", "🍜", "🍜 noodles 🐉", "👩‍🍳", "日本語", "ラーメン", "’“”…", "Kōhei", "ＲＡＭＥＮ", "a" * 200, '"a" ' * 50, "x OR " * 40, ":query",
-    "?1", "@x", "$x", "SELECT * FROM customers", "\u202e\ufeff", "\ud7ff", "the a of", "NULL", "0", "1e309",
-]
 checks = 0
 sys.dont_write_bytecode = True
 
@@ -59,10 +55,21 @@ def build(path, today=None):
         with open(file, newline="", encoding="utf-8") as text:
             header, *rows = csv.reader(text)
         names, marks = ", ".join(f'"{name}"' for name in header), ", ".join("?" * len(header))
-        db.executemany(f'INSERT INTO "{file.stem}" ({names}) VALUES ({marks})', [[v or None for v in row] for row in rows])
+        db.executemany(
+            f'INSERT INTO "{file.stem}" ({names}) VALUES ({marks})', [[v or None for v in row] for row in rows]
+        )
         db.commit()
     db.commit()
     return db
+
+
+def only_reads(action, first, second, _database, _source):
+    """Allows what a read-only tool may do: reading, and the one pragma that full-text search needs."""
+    reads = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_FUNCTION)
+    version = action == sqlite3.SQLITE_PRAGMA and first == "data_version" and second is None
+    # Releases before the platform's ask this when they open a virtual table; the file is opened read-only all the same.
+    opens = action == sqlite3.SQLITE_UPDATE and first == "sqlite_master" and sqlite3.sqlite_version_info < (3, 50)
+    return sqlite3.SQLITE_OK if action in reads or version or opens else sqlite3.SQLITE_DENY
 
 
 class Shop:
@@ -73,12 +80,18 @@ class Shop:
         self.rw = sqlite3.connect(path, isolation_level=None)
         self.rw.execute("PRAGMA foreign_keys = ON")
         self.ro = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        self.ro.set_authorizer(only_reads)
         self.tools = {f.stem: tomllib.loads(f.read_text("utf-8")) for f in sorted((HERE / "tools").glob("*.toml"))}
         self.keys = 0
 
     def bind(self, sql, tool, user, given, key=None):
         now = datetime.now(timezone.utc)
-        platform = {"caller_user": user, "now": now.isoformat(timespec="seconds"), "today": self.today, "idempotency_key": key}
+        platform = {
+            "caller_user": user,
+            "now": now.isoformat(timespec="seconds"),
+            "today": self.today,
+            "idempotency_key": key,
+        }
         declared = self.tools[tool]["input_schema"]["properties"]
         values = {}
         for name in parameters(sql):
@@ -126,8 +139,21 @@ def parameters(sql):
 
 def check_data(db):
     one = lambda sql, *args: db.execute(sql, args).fetchone()[0]
-    counts = {t: one(f"SELECT count(*) FROM {t}") for t in ("titles", "authors", "genres", "customers", "orders", "order_items",
-                                                              "shipments", "returns", "policies", "knowledge")}
+    counts = {
+        t: one(f"SELECT count(*) FROM {t}")
+        for t in (
+            "titles",
+            "authors",
+            "genres",
+            "customers",
+            "orders",
+            "order_items",
+            "shipments",
+            "returns",
+            "policies",
+            "knowledge",
+        )
+    }
     check(counts["titles"] >= 500, "at least 500 titles")
     check(counts["customers"] >= 60 and counts["orders"] >= 220 and counts["knowledge"] >= 40, f"enough rows: {counts}")
     check(not db.execute("PRAGMA foreign_key_check").fetchall(), "foreign keys hold")
@@ -135,23 +161,56 @@ def check_data(db):
     check(one("SELECT count(DISTINCT description) FROM titles") == counts["titles"], "no description is used twice")
     check(one("SELECT min(length(description)) FROM titles") >= 30, "no description is a stub")
     check(one("SELECT count(*) FROM titles_fts") == counts["titles"], "every title is in the full-text table")
-    check(one("SELECT count(*) FROM genres WHERE (SELECT count(*) FROM title_genres g JOIN titles t ON t.id = g.title_id "
-              "WHERE g.genre = genres.name AND t.stock > 0) < 8") == 0, "every genre has something in stock")
+    check(
+        one(
+            "SELECT count(*) FROM genres WHERE (SELECT count(*) FROM title_genres g JOIN titles t ON t.id = g.title_id "
+            "WHERE g.genre = genres.name AND t.stock > 0) < 8"
+        )
+        == 0,
+        "every genre has something in stock",
+    )
     for table, column in (("orders", "placed_on"), ("shipments", "delivered_on"), ("returns", "refunded_on")):
         newest = one(f"SELECT max({column}) FROM {table}")
-        check((utc_today() - timedelta(days=3)).isoformat() <= newest <= (utc_today() + timedelta(days=1)).isoformat() or
-              table == "returns" and newest <= utc_today().isoformat(), f"{table}.{column} is fresh: {newest}")
-    check(one("SELECT count(*) FROM orders o JOIN shipments s ON s.order_id = o.id WHERE NOT (o.placed_on <= s.shipped_on "
-              "AND s.shipped_on <= coalesce(s.delivered_on, s.eta_on))") == 0, "parcels travel forwards in time")
-    check(one("SELECT count(*) FROM orders o LEFT JOIN shipments s ON s.order_id = o.id WHERE "
-              "(o.status IN ('delivered', 'returned')) <> (s.delivered_on IS NOT NULL)") == 0, "delivered orders have a date")
-    check(one("SELECT count(*) FROM order_items i JOIN titles t ON t.id = i.title_id WHERE i.volume > t.volumes") == 0, "volumes exist")
-    check(one("SELECT count(*) FROM order_items i JOIN orders o ON o.id = i.order_id JOIN customers c ON c.id = o.customer_id "
-              "JOIN titles t ON t.id = i.title_id WHERE t.min_age = 18 AND CAST(strftime('%Y', 'now') AS INTEGER) - c.birth_year < 18"
-              ) == 0, "no minor has bought a mature title")
+        check(
+            (utc_today() - timedelta(days=3)).isoformat() <= newest <= (utc_today() + timedelta(days=1)).isoformat()
+            or table == "returns"
+            and newest <= utc_today().isoformat(),
+            f"{table}.{column} is fresh: {newest}",
+        )
+    check(
+        one(
+            "SELECT count(*) FROM orders o JOIN shipments s ON s.order_id = o.id WHERE NOT (o.placed_on <= s.shipped_on "
+            "AND s.shipped_on <= coalesce(s.delivered_on, s.eta_on))"
+        )
+        == 0,
+        "parcels travel forwards in time",
+    )
+    check(
+        one(
+            "SELECT count(*) FROM orders o LEFT JOIN shipments s ON s.order_id = o.id WHERE "
+            "(o.status IN ('delivered', 'returned')) <> (s.delivered_on IS NOT NULL)"
+        )
+        == 0,
+        "delivered orders have a date",
+    )
+    check(
+        one("SELECT count(*) FROM order_items i JOIN titles t ON t.id = i.title_id WHERE i.volume > t.volumes") == 0,
+        "volumes exist",
+    )
+    check(
+        one(
+            "SELECT count(*) FROM order_items i JOIN orders o ON o.id = i.order_id JOIN customers c ON c.id = o.customer_id "
+            "JOIN titles t ON t.id = i.title_id WHERE t.min_age = 18 AND CAST(strftime('%Y', 'now') AS INTEGER) - c.birth_year < 18"
+        )
+        == 0,
+        "no minor has bought a mature title",
+    )
     for who in CALLERS:
         states = {row[0] for row in db.execute("SELECT DISTINCT status FROM orders WHERE customer_id = ?", (who,))}
-        check(states == {"processing", "shipped", "delivered", "cancelled", "returned"}, f"{who} has an order of every status")
+        check(
+            states == {"processing", "shipped", "delivered", "cancelled", "returned"},
+            f"{who} has an order of every status",
+        )
     return counts
 
 
@@ -172,9 +231,15 @@ def check_files(shop):
             check(prop in used or f":{prop}" in str(tool), f"{name}.{prop}: never used")
             for example in rule.get("examples", []):
                 check("pattern" not in rule or re.search(rule["pattern"], example), f"{name}.{prop}: example {example}")
-        check(tool["annotations"]["read_only"] == ("query" in tool["sqlite"]), f"{name}: read_only and query go together")
-        sql = str({key: tool["sqlite"].get(key) for key in ("query", "statements", "result")}) + str(tool.get("approval"))
-        scoped = re.search(r"\b(FROM|JOIN|UPDATE|INTO) (orders|customers|order_items|shipments|returns|return_items)\b", sql)
+        check(
+            tool["annotations"]["read_only"] == ("query" in tool["sqlite"]), f"{name}: read_only and query go together"
+        )
+        sql = str({key: tool["sqlite"].get(key) for key in ("query", "statements", "result")}) + str(
+            tool.get("approval")
+        )
+        scoped = re.search(
+            r"\b(FROM|JOIN|UPDATE|INTO) (orders|customers|order_items|shipments|returns|return_items)\b", sql
+        )
         check(not scoped or ":caller_user" in sql, f"{name}: not bound to the caller")
     genres = {row[0] for row in shop.ro.execute("SELECT name FROM genres")}
     for name in ("search_catalogue", "recommend_titles"):
@@ -186,52 +251,96 @@ def check_search(shop):
         rows = shop.read(tool, **given)
         return rows[0][column] if rows else None
 
-    for query, title in [("noodle stand", "The Lantern Street Noodle Stand"), ("manga about a cat who is a lawyer", "The Cat Lawyer of the Afterlife"),
-                         ("Do you have something about bees and quarrelling sisters?", "Honey Season"), ("dragon tax", "Dragon Tax Office"),
-                         ("elephants", "The Shogun's Elephant Keeper"), ("karuta", "Tatami Sprint"), ("curling", "Curling Is War")]:
-        check(first("search_catalogue", "title", query=query) == title, f"search {query!r}: {first('search_catalogue', 'title', query=query)}")
-    check(len(shop.read("search_catalogue", query="scary stories", max_price=10)) >= 3, "scary stories under 10 dollars")
+    for query, title in CASES["search"]:
+        check(
+            first("search_catalogue", "title", query=query) == title,
+            f"search {query!r}: {first('search_catalogue', 'title', query=query)}",
+        )
+    check(
+        len(shop.read("search_catalogue", query="scary stories", max_price=10)) >= 3, "scary stories under 10 dollars"
+    )
     check(len(shop.read("search_catalogue")) == 8, "browsing without words")
-    for row in shop.read("search_catalogue", query="cooking", genre="food", max_price=9.99, age_rating="all", in_stock=True):
-        check(row["price_usd"] <= 9.99 and row["age_rating"] == "all" and "food" in row["genres"] and row["availability"].startswith("in stock"),
-              f"filters: {row}")
+    for row in shop.read(
+        "search_catalogue", query="cooking", genre="food", max_price=9.99, age_rating="all", in_stock=True
+    ):
+        check(
+            row["price_usd"] <= 9.99
+            and row["age_rating"] == "all"
+            and "food" in row["genres"]
+            and row["availability"].startswith("in stock"),
+            f"filters: {row}",
+        )
     author = shop.ro.execute("SELECT author FROM catalogue WHERE id = 40").fetchone()[0]
-    check(all(author in (row["author"], row["artist"]) for row in shop.read("recommend_titles", author=author)), "recommend by author")
+    check(
+        all(author in (row["author"], row["artist"]) for row in shop.read("recommend_titles", author=author)),
+        "recommend by author",
+    )
     check(author in {row["author"] for row in shop.read("search_catalogue", query=author)}, "search by author")
-    for title, in shop.ro.execute("SELECT title FROM titles WHERE min_age < 18"):
+    for (title,) in shop.ro.execute("SELECT title FROM titles WHERE min_age < 18"):
         check(first("title_details", "title", title=title) == title, f"title_details finds {title}")
-    check(first("title_details", "title", title="How many volumes does Miso Moon have?") == "Miso Moon", "a title inside a question")
-    check(first("title_details", "title", title="noodle lantern") == "The Lantern Street Noodle Stand", "a title half remembered")
-    for query, term in [("Tell me about Amazon SageMaker", "Amazon SageMaker"), ("Bedrock", "Amazon Bedrock"), ("seinen", "seinen"),
-                        ("what is a tankobon?", "tankobon"), ("lambda", "AWS Lambda"), ("DynamoDB", "Amazon DynamoDB"), ("AWS", "AWS"),
-                        ("explain step functions", "AWS Step Functions")]:
-        check(first("search_knowledge", "term", query=query) == term, f"knowledge {query!r}: {first('search_knowledge', 'term', query=query)}")
-    for topic, found in [("return policy", "Returns and refunds"), ("How long does shipping take?", "Shipping times and costs"),
-                         ("are you open on sunday", "Store hours and location"), ("gift cards", "Gift cards"), ("loyalty points", "Loyalty points"),
-                         ("my book arrived damaged", "Damaged, faulty or wrong items"), ("pre-orders", "Pre-orders"), ("cancel my order", "Changing or cancelling an order"),
-                         ("can a 15 year old buy mature manga", "Age-restricted titles"), ("pay with PayPal", "Payment"), ("privacy", "Privacy and your data"), ("policy", None)]:
-        check(first("store_policy", "topic", topic=topic) == found or found is None, f"policy {topic!r}: {first('store_policy', 'topic', topic=topic)}")
+    check(
+        first("title_details", "title", title="How many volumes does Miso Moon have?") == "Miso Moon",
+        "a title inside a question",
+    )
+    check(
+        first("title_details", "title", title="noodle lantern") == "The Lantern Street Noodle Stand",
+        "a title half remembered",
+    )
+    for query, term in CASES["knowledge"]:
+        check(
+            first("search_knowledge", "term", query=query) == term,
+            f"knowledge {query!r}: {first('search_knowledge', 'term', query=query)}",
+        )
+    for topic, found in CASES["policy"]:
+        check(
+            first("store_policy", "topic", topic=topic) == found,
+            f"policy {topic!r}: {first('store_policy', 'topic', topic=topic)}",
+        )
     before = shop.ro.execute("SELECT count(*) FROM titles").fetchone()
-    for text in HOSTILE:
-        for tool, prop in [("search_catalogue", "query"), ("title_details", "title"), ("recommend_titles", "author"),
-                           ("store_policy", "topic"), ("search_knowledge", "query"), ("order_status", "order_id"), ("list_my_orders", "status")]:
+    for text in CASES["hostile"]:
+        for tool, prop in [
+            ("search_catalogue", "query"),
+            ("title_details", "title"),
+            ("recommend_titles", "author"),
+            ("store_policy", "topic"),
+            ("search_knowledge", "query"),
+            ("order_status", "order_id"),
+            ("list_my_orders", "status"),
+        ]:
             try:
                 shop.read(tool, **{prop: text})
             except sqlite3.Error as error:
                 raise SystemExit(f"FAILED: {tool}({text!r}): {error}") from None
     check(shop.ro.execute("SELECT count(*) FROM titles").fetchone() == before, "hostile input changed nothing")
-    check(not shop.read("search_catalogue", query="🍜") and not shop.read("order_status", order_id="' OR 1=1 --"), "hostile input finds nothing")
+    check(
+        not shop.read("search_catalogue", query="🍜") and not shop.read("order_status", order_id="' OR 1=1 --"),
+        "hostile input finds nothing",
+    )
 
 
 def check_ages(shop):
     for tool in ("search_catalogue", "recommend_titles"):
         for user in ("bob", "nobody-we-know"):
             for genre in shop.tools[tool]["input_schema"]["properties"]["genre"]["enum"]:
-                check(all(row["age_rating"] != "mature" for row in shop.read(tool, user, genre=genre)), f"{tool}: mature title for {user}")
-    check(not shop.read("search_catalogue", "bob", query="Teeth Like Rice", age_rating="mature"), "a minor asks for mature titles")
-    check(not [r for r in shop.read("title_details", "bob", title="Teeth Like Rice") if r["age_rating"] == "mature"], "a minor asks for a mature title")
-    check(shop.read("title_details", "alice", title="Teeth Like Rice")[0]["age_rating"] == "mature", "an adult may see it")
-    check(all(r["age_rating"] == "mature" for r in shop.read("search_catalogue", "alice", age_rating="mature")), "an adult's filter")
+                check(
+                    all(row["age_rating"] != "mature" for row in shop.read(tool, user, genre=genre)),
+                    f"{tool}: mature title for {user}",
+                )
+    check(
+        not shop.read("search_catalogue", "bob", query="Teeth Like Rice", age_rating="mature"),
+        "a minor asks for mature titles",
+    )
+    check(
+        not [r for r in shop.read("title_details", "bob", title="Teeth Like Rice") if r["age_rating"] == "mature"],
+        "a minor asks for a mature title",
+    )
+    check(
+        shop.read("title_details", "alice", title="Teeth Like Rice")[0]["age_rating"] == "mature", "an adult may see it"
+    )
+    check(
+        all(r["age_rating"] == "mature" for r in shop.read("search_catalogue", "alice", age_rating="mature")),
+        "an adult's filter",
+    )
 
 
 def check_ownership(shop):
@@ -240,18 +349,35 @@ def check_ownership(shop):
         for user in (*CALLERS, "nobody-we-know", "' OR 1=1 --", ""):
             rows = shop.read("order_status", user, order_id=order_id)
             check(len(rows) == (user == owner), f"order_status({order_id}) of {owner} as {user}: {len(rows)} rows")
-            check(user == owner or not shop.preview("start_return", user, order_id=order_id, reason="other"), f"preview of {order_id} as {user}")
+            check(
+                user == owner or not shop.preview("start_return", user, order_id=order_id, reason="other"),
+                f"preview of {order_id} as {user}",
+            )
     for user in CALLERS:
-        check({orders[row["order_id"]] for row in shop.read("list_my_orders", user)} == {user}, f"list_my_orders as {user}")
+        check(
+            {orders[row["order_id"]] for row in shop.read("list_my_orders", user)} == {user},
+            f"list_my_orders as {user}",
+        )
     check(not shop.read("list_my_orders", "nobody-we-know"), "an unknown user has no orders")
-    processing = [(i, owner) for i, owner in orders.items() if shop.read("order_status", owner, order_id=i)[0]["status"] == "processing"]
+    processing = [
+        (i, owner)
+        for i, owner in orders.items()
+        if shop.read("order_status", owner, order_id=i)[0]["status"] == "processing"
+    ]
     address = {"street": "1 Thief Street", "city": "Nowhere", "postal_code": "00000"}
     for order_id, owner in processing:
         for user in set(CALLERS) - {owner}:
-            check(shop.write("change_shipping_address", user, order_id=order_id, **address)[0] is None, f"{user} redirected {order_id}")
-    delivered = [i for i, owner in orders.items() if owner == "alice" and shop.preview("start_return", "alice", order_id=i)]
+            check(
+                shop.write("change_shipping_address", user, order_id=order_id, **address)[0] is None,
+                f"{user} redirected {order_id}",
+            )
+    delivered = [
+        i for i, owner in orders.items() if owner == "alice" and shop.preview("start_return", "alice", order_id=i)
+    ]
     for order_id in delivered:
-        check(shop.write("start_return", "bob", order_id=order_id, reason="other")[0] is None, f"bob returned {order_id}")
+        check(
+            shop.write("start_return", "bob", order_id=order_id, reason="other")[0] is None, f"bob returned {order_id}"
+        )
 
 
 def check_writes(shop):
@@ -261,19 +387,39 @@ def check_writes(shop):
         of = lambda status: [i for i, row in mine.items() if row["status"] == status]
         address = {"street": "12 Harbor Road", "city": "Seattle", "region": "WA", "postal_code": "98104"}
         rows, refused = shop.write("change_shipping_address", user, order_id=of("processing")[0].lower(), **address)
-        check(rows and rows[0]["ship_to"] == "12 Harbor Road, Seattle, WA 98104, US", f"address change: {rows or refused}")
-        check(shop.write("change_shipping_address", user, order_id=of("processing")[0], country="FR", **address)[0] is None, "abroad")
+        check(
+            rows and rows[0]["ship_to"] == "12 Harbor Road, Seattle, WA 98104, US", f"address change: {rows or refused}"
+        )
+        check(
+            shop.write("change_shipping_address", user, order_id=of("processing")[0], country="FR", **address)[0]
+            is None,
+            "abroad",
+        )
         for status in ("shipped", "delivered", "cancelled", "returned"):
-            check(shop.write("change_shipping_address", user, order_id=of(status)[0], **address)[0] is None, f"address of a {status} order")
+            check(
+                shop.write("change_shipping_address", user, order_id=of(status)[0], **address)[0] is None,
+                f"address of a {status} order",
+            )
         for status in ("processing", "shipped", "cancelled", "returned"):
             check(not shop.preview("start_return", user, order_id=of(status)[0]), f"preview of a {status} order")
-            check(shop.write("start_return", user, order_id=of(status)[0], reason="other")[0] is None, f"return of a {status} order")
+            check(
+                shop.write("start_return", user, order_id=of(status)[0], reason="other")[0] is None,
+                f"return of a {status} order",
+            )
         window = (utc_today() - timedelta(days=30)).isoformat()
         late = [i for i in of("delivered") if mine[i]["delivered_on"] < window]
         check(late and not shop.preview("start_return", user, order_id=late[0]), "return after the window")
-        check(shop.write("start_return", user, order_id=late[0], reason="changed_mind")[0] is None, "return after the window")
-        amounts = {i: shop.preview("start_return", user, order_id=i)[0]["amount"] for i in of("delivered") if i not in late}
-        check(min(amounts.values()) <= 50 < max(amounts.values()), f"{user} has returns with and without approval: {amounts}")
+        check(
+            shop.write("start_return", user, order_id=late[0], reason="changed_mind")[0] is None,
+            "return after the window",
+        )
+        amounts = {
+            i: shop.preview("start_return", user, order_id=i)[0]["amount"] for i in of("delivered") if i not in late
+        }
+        check(
+            min(amounts.values()) <= 50 < max(amounts.values()),
+            f"{user} has returns with and without approval: {amounts}",
+        )
         for order_id, amount in amounts.items():
             paid = 0
             if amount > 50:
@@ -281,18 +427,32 @@ def check_writes(shop):
                 rows, refused = shop.write("start_return", user, order_id=order_id, reason="damaged", lines=[1])
                 check(rows and rows[0]["refund_usd"] == part < amount, f"return of one line: {rows or refused}")
                 for lines in ([1], [2]):
-                    check(shop.write("start_return", user, order_id=order_id, reason="damaged", lines=lines)[0] is None, "two open returns")
-                shop.rw.execute("UPDATE returns SET status = 'refunded', refunded_on = requested_on WHERE order_id = ?", (order_id,))
+                    check(
+                        shop.write("start_return", user, order_id=order_id, reason="damaged", lines=lines)[0] is None,
+                        "two open returns",
+                    )
+                shop.rw.execute(
+                    "UPDATE returns SET status = 'refunded', refunded_on = requested_on WHERE order_id = ?", (order_id,)
+                )
                 check(not shop.preview("start_return", user, order_id=order_id, lines=[1]), "one line twice")
                 rest = shop.preview("start_return", user, order_id=order_id)[0]
-                check(rest["refunded_before"] == part and round(rest["amount"] + part, 2) == amount, "small returns add up")
+                check(
+                    rest["refunded_before"] == part and round(rest["amount"] + part, 2) == amount,
+                    "small returns add up",
+                )
                 paid = part
             rows, refused = shop.write("start_return", user, order_id=order_id, reason="changed_mind")
-            check(rows and round(rows[0]["refund_usd"] + paid, 2) == amount, f"return: {rows or refused}, {amount} expected")
+            check(
+                rows and round(rows[0]["refund_usd"] + paid, 2) == amount,
+                f"return: {rows or refused}, {amount} expected",
+            )
             again, refused = shop.write("start_return", user, order_id=order_id, reason="changed_mind")
             check(again is None and refused.startswith("The return was not started."), "start_return twice is refused")
             check(not shop.preview("start_return", user, order_id=order_id), "no preview after the return")
-            check("awaiting parcel" in shop.read("order_status", user, order_id=order_id)[0]["returns"], "order_status shows the return")
+            check(
+                "awaiting parcel" in shop.read("order_status", user, order_id=order_id)[0]["returns"],
+                "order_status shows the return",
+            )
         figures.append(f"{user} {', '.join(f'{i} {a:.2f}' for i, a in sorted(amounts.items()))}")
     return figures
 
@@ -304,15 +464,27 @@ def check_other_days(folder):
         path = str(Path(folder) / f"{day}.db")
         db = build(path, day)
         newest = db.execute("SELECT max(placed_on) FROM orders").fetchone()[0]
-        check(newest == (date.fromisoformat(day) - timedelta(days=1)).isoformat(), f"{day}: the newest order is of {newest}")
-        check(db.execute("SELECT min(eta_on) FROM shipments WHERE delivered_on IS NULL").fetchone()[0] > day, f"{day}: a parcel is late")
+        check(
+            newest == (date.fromisoformat(day) - timedelta(days=1)).isoformat(),
+            f"{day}: the newest order is of {newest}",
+        )
+        check(
+            db.execute("SELECT min(eta_on) FROM shipments WHERE delivered_on IS NULL").fetchone()[0] > day,
+            f"{day}: a parcel is late",
+        )
         db.close()
         shop = Shop(path, day)
         for user in CALLERS:
-            found = [shop.preview("start_return", user, order_id=row["order_id"]) for row in shop.read("list_my_orders", user)]
+            found = [
+                shop.preview("start_return", user, order_id=row["order_id"])
+                for row in shop.read("list_my_orders", user)
+            ]
             check(sum(bool(rows) for rows in found) == 3, f"{day}: {user} has three orders to return")
-        check(shop.read("search_catalogue", "alice", age_rating="mature") and not shop.read("search_catalogue", "bob", age_rating="mature"),
-              f"{day}: ages")
+        check(
+            shop.read("search_catalogue", "alice", age_rating="mature")
+            and not shop.read("search_catalogue", "bob", age_rating="mature"),
+            f"{day}: ages",
+        )
         check(shop.read("search_catalogue", "bob", age_rating="teen"), f"{day}: bob is a teenager")
     return len(days)
 
@@ -359,7 +531,9 @@ def main():
         check(not shop.rw.execute("PRAGMA foreign_key_check").fetchall(), "foreign keys hold after all writes")
     print(", ".join(f"{count} {table}" for table, count in counts.items()))
     print("refundable, USD: " + "; ".join(figures))
-    print(f"{len(shop.tools)} tools, {len(HOSTILE)} hostile inputs, {days} other days, {checks} checks: ok (SQLite {sqlite3.sqlite_version})")
+    print(
+        f"{len(shop.tools)} tools, {len(CASES['hostile'])} hostile inputs, {days} other days, {checks} checks: ok (SQLite {sqlite3.sqlite_version})"
+    )
 
 
 if __name__ == "__main__":

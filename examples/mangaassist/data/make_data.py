@@ -7,6 +7,7 @@ The texts (titles, descriptions, policies, glossary) are written by hand in sour
 computer would know: creators, publishers, prices, stock, customers, orders, parcels and returns. Dates count back
 from TODAY; after.sql moves them to the real today when the database is built.
 """
+
 import csv
 import random
 import re
@@ -35,7 +36,11 @@ GENRES = {
     "ro": ("romance", "love story, romantic, dating, couple", "Love, found, lost or mislaid."),
     "sc": ("school", "high school, students, classroom", "Classrooms, clubs and exams."),
     "sf": ("science fiction", "sci-fi, scifi, sf, future", "Space, machines and futures."),
-    "sl": ("slice of life", "everyday life, cosy, cozy, relaxing, heartwarming, calm", "Everyday moments, closely watched."),
+    "sl": (
+        "slice of life",
+        "everyday life, cosy, cozy, relaxing, heartwarming, calm",
+        "Everyday moments, closely watched.",
+    ),
     "sp": ("sports", "sport, match, team, athlete", "Training, rivals and the match that matters."),
     "su": ("supernatural", "yokai, paranormal", "Ghosts, gods and spirits among us."),
     "th": ("thriller", "suspense, tension, crime", "Danger with a clock running."),
@@ -43,12 +48,12 @@ GENRES = {
 # What a story is about, found by the words of its title and description; one word may stand for several.
 THEMES = {
     "animals": "cats? dogs? bears? tortoise hedgehog penguin rabbits? squirrels? mice whales? octopus goose wombat chicken hamster "
-               "elephant horse racehorse fox foxes wol(f|ves) crows? parrot snail fish goldfish dinosaurs dragonfl(y|ies) firefl(y|ies) "
-               "bees? frogs bats goats? camel tanuki hives beehives seabirds falcon(er)? swallows moth swan",
+    "elephant horse racehorse fox foxes wol(f|ves) crows? parrot snail fish goldfish dinosaurs dragonfl(y|ies) firefl(y|ies) "
+    "bees? frogs bats goats? camel tanuki hives beehives seabirds falcon(er)? swallows moth swan",
     "sea, ocean": "sea seas ocean harbou?r ships? boats? island islands islet islets ferry lighthouse fisherm[ae]n whaling divers? pirates? "
-                  "beach tide mermaid submarine docks pier navy captain underwater",
+    "beach tide mermaid submarine docks pier navy captain underwater",
     "family": "mothers? fathers? grandmothers? grandfathers? grandma grandson sons? daughters? sisters? brothers? twins family "
-              "cousins? aunt stepfather parents? grandchildren",
+    "cousins? aunt stepfather parents? grandchildren",
     "friendship": "friends? friendship befriends? strangers neighbours? together club crew",
     "robots, artificial intelligence": "robots? android machines? mechanical automaton algorithm computer clones?",
     "space travel, outer space": "space orbit planets? moonbase starships? asteroid station andromeda comet meteor spaceship colony",
@@ -91,8 +96,18 @@ BIOS = [
     "collects old maps and puts one into every story",
     "has not given an interview since the debut and answers fans by postcard",
 ]
-PUBLISHERS = ["Paper Crane Press", "Ninth Moon", "Inkwell & Tide", "Lantern House", "Hinoki Books", "Red Seal Comics",
-              "Tall Tree Manga", "Harbor Light Editions", "Blue Kettle Press", "Sparrow & Pine"]
+PUBLISHERS = [
+    "Paper Crane Press",
+    "Ninth Moon",
+    "Inkwell & Tide",
+    "Lantern House",
+    "Hinoki Books",
+    "Red Seal Comics",
+    "Tall Tree Manga",
+    "Harbor Light Editions",
+    "Blue Kettle Press",
+    "Sparrow & Pine",
+]
 
 PEOPLE = """Maya Lindqvist;Tomas Okafor;Priya Raman;Jonas Weber;Elena Petrova;Marcus Reed;Sofia Alvarez;Liam Byrne;
 Amara Diallo;Noah Fischer;Chloe Martin;Diego Santos;Hannah Kim;Oliver Grant;Zara Haddad;Ethan Cole;Ingrid Solberg;
@@ -101,18 +116,41 @@ Ruby Chen;Adrian Novak;Mina Park;Gabriel Silva;Tessa Vries;Kofi Mensah;Julia Now
 Clara Jensen;Victor Popescu;Lena Schmidt;Isaac Bell;Rosa Marino;Theo Laurent;Yara Nasser;Patrick Doyle;Emilia Kovacs;
 Simon Brandt;Grace Adeyemi;Hugo Bernard;Nora Eriksen;Rafael Ortiz;Wendy Zhang;Arthur Blake;Pia Lehmann;Omar Farouk;
 Stella Conti;Jasper Quinn""".replace("\n", "").split(";")
-CITIES = [("Portland", "OR", "97205", "US"), ("Seattle", "WA", "98104", "US"), ("Austin", "TX", "78702", "US"),
-          ("Chicago", "IL", "60614", "US"), ("Boston", "MA", "02116", "US"), ("Denver", "CO", "80203", "US"),
-          ("Madison", "WI", "53703", "US"), ("Savannah", "GA", "31401", "US"), ("Toronto", "ON", "M5V 2T6", "CA"),
-          ("Vancouver", "BC", "V6B 1A1", "CA"), ("Dublin", None, "D02 X285", "IE"), ("Hamburg", None, "20095", "DE")]
-STREETS = ["Maple Street", "Alder Way", "Harbor Road", "Juniper Lane", "Mill Street", "Orchard Avenue", "Station Road",
-           "Willow Court", "Cedar Street", "Larkspur Drive", "Quarry Hill", "Bridge Street"]
+CITIES = [
+    ("Portland", "OR", "97205", "US"),
+    ("Seattle", "WA", "98104", "US"),
+    ("Austin", "TX", "78702", "US"),
+    ("Chicago", "IL", "60614", "US"),
+    ("Boston", "MA", "02116", "US"),
+    ("Denver", "CO", "80203", "US"),
+    ("Madison", "WI", "53703", "US"),
+    ("Savannah", "GA", "31401", "US"),
+    ("Toronto", "ON", "M5V 2T6", "CA"),
+    ("Vancouver", "BC", "V6B 1A1", "CA"),
+    ("Dublin", None, "D02 X285", "IE"),
+    ("Hamburg", None, "20095", "DE"),
+]
+STREETS = [
+    "Maple Street",
+    "Alder Way",
+    "Harbor Road",
+    "Juniper Lane",
+    "Mill Street",
+    "Orchard Avenue",
+    "Station Road",
+    "Willow Court",
+    "Cedar Street",
+    "Larkspur Drive",
+    "Quarry Hill",
+    "Bridge Street",
+]
 
 
 def themes(text):
     """Returns the themes whose words `text` contains, as one line."""
-    found = [theme for theme, words in THEMES.items()
-             if re.search(rf"\b({'|'.join(words.split())})\b", text, re.IGNORECASE)]
+    found = [
+        theme for theme, words in THEMES.items() if re.search(rf"\b({'|'.join(words.split())})\b", text, re.IGNORECASE)
+    ]
     return ", ".join(found) or None
 
 
@@ -160,7 +198,9 @@ def make_titles(rng):
         artist = author if rng.random() < 0.7 else creator(genres[0])
         young = reader == "ko"
         status = rng.choices(["ongoing", "complete", "one-shot", "announced"], [34, 50, 12, 4])[0]
-        volumes = {"one-shot": 1, "announced": 1}.get(status) or min(38, 2 + int(rng.expovariate(1 / (4 if young else 7))))
+        volumes = {"one-shot": 1, "announced": 1}.get(status) or min(
+            38, 2 + int(rng.expovariate(1 / (4 if young else 7)))
+        )
         year = TODAY.year + 1 if status == "announced" else rng.randint(1988 if status == "complete" else 2012, 2026)
         if status == "ongoing":
             year = max(year, TODAY.year - volumes)
@@ -170,17 +210,35 @@ def make_titles(rng):
             price += 300
         if status == "one-shot":
             price += rng.choice([0, 400, 700])
-        stock = 0 if status == "announced" or rng.random() < 0.12 else rng.choice([1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 24, 30])
+        stock = (
+            0
+            if status == "announced" or rng.random() < 0.12
+            else rng.choice([1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 24, 30])
+        )
         release = TODAY + timedelta(days=rng.randint(20, 150)) if status == "announced" else None
         if release:
             year = release.year
-        titles.append({
-            "id": number, "title": title, "author_id": author, "artist_id": artist, "publisher": rng.choice(PUBLISHERS),
-            "demographic": READERS[reader], "age_rating": RATINGS[rating],
-            "language": "Japanese" if rng.random() < 0.05 else "English", "first_year": year, "volumes": volumes,
-            "status": status, "price_cents": price, "stock": stock,
-            "reader_rating": round(min(4.9, max(3.1, rng.gauss(4.15, 0.38))), 1), "release_on": release,
-            "themes": themes(f"{title} {text}"), "description": text})
+        titles.append(
+            {
+                "id": number,
+                "title": title,
+                "author_id": author,
+                "artist_id": artist,
+                "publisher": rng.choice(PUBLISHERS),
+                "demographic": READERS[reader],
+                "age_rating": RATINGS[rating],
+                "language": "Japanese" if rng.random() < 0.05 else "English",
+                "first_year": year,
+                "volumes": volumes,
+                "status": status,
+                "price_cents": price,
+                "stock": stock,
+                "reader_rating": round(min(4.9, max(3.1, rng.gauss(4.15, 0.38))), 1),
+                "release_on": release,
+                "themes": themes(f"{title} {text}"),
+                "description": text,
+            }
+        )
         links += [(number, GENRES[code][0]) for code in genres]
     bios = [(a["id"], a["name"], f"{a['name']} {rng.choice(BIOS)}.") for a in authors]
     return bios, titles, sorted(links)
@@ -188,17 +246,34 @@ def make_titles(rng):
 
 def make_customers(rng):
     """Returns the customers. web-user and user123 are adults, alice too, bob is fifteen; one birth year is unknown."""
-    people = [("web-user", "Robin Hale", 1991), ("user123", "Kim Sanders", 1987), ("alice", "Alice Moreno", 1995),
-              ("bob", "Bob Whitaker", TODAY.year - 15)]
+    people = [
+        ("web-user", "Robin Hale", 1991),
+        ("user123", "Kim Sanders", 1987),
+        ("alice", "Alice Moreno", 1995),
+        ("bob", "Bob Whitaker", TODAY.year - 15),
+    ]
     for number, name in enumerate(PEOPLE, 201):
-        people.append((f"c{number}", name, rng.choice([None] + [rng.randint(1955, 2004)] * 9 + [rng.randint(2009, 2013)] * 2)))
+        people.append(
+            (f"c{number}", name, rng.choice([None] + [rng.randint(1955, 2004)] * 9 + [rng.randint(2009, 2013)] * 2))
+        )
     rows = []
     for who, name, born in people:
         city, region, code, country = CITIES[0] if who in CALLERS else rng.choice(CITIES)
-        rows.append({"id": who, "name": name, "email": f"{name.lower().replace(' ', '.')}@example.com", "birth_year": born,
-                     "street": f"{rng.randint(2, 980)} {rng.choice(STREETS)}", "city": city, "region": region,
-                     "postal_code": code, "country": country,
-                     "joined_on": TODAY - timedelta(days=rng.randint(420, 2600)), "loyalty_points": 0})
+        rows.append(
+            {
+                "id": who,
+                "name": name,
+                "email": f"{name.lower().replace(' ', '.')}@example.com",
+                "birth_year": born,
+                "street": f"{rng.randint(2, 980)} {rng.choice(STREETS)}",
+                "city": city,
+                "region": region,
+                "postal_code": code,
+                "country": country,
+                "joined_on": TODAY - timedelta(days=rng.randint(420, 2600)),
+                "loyalty_points": 0,
+            }
+        )
     return rows
 
 
@@ -206,8 +281,16 @@ def planned_orders():
     """Returns what the four named callers have: one order for each thing that can be asked. (days ago, status, volumes)"""
     plan = []
     for who in CALLERS:
-        plan += [(who, 1, "processing", 2), (who, 4, "shipped", 3), (who, 9, "delivered", 6), (who, 14, "delivered", 2),
-                 (who, 21, "delivered", 8), (who, 95, "delivered", 4), (who, 60, "cancelled", 1), (who, 120, "returned", 2)]
+        plan += [
+            (who, 1, "processing", 2),
+            (who, 4, "shipped", 3),
+            (who, 9, "delivered", 6),
+            (who, 14, "delivered", 2),
+            (who, 21, "delivered", 8),
+            (who, 95, "delivered", 4),
+            (who, 60, "cancelled", 1),
+            (who, 120, "returned", 2),
+        ]
     return plan
 
 
@@ -217,8 +300,11 @@ def make_orders(rng, titles, customers):
     others = [c["id"] for c in customers if c["id"] not in CALLERS]
     while len(plan) < 224:
         ago = rng.choice([rng.randint(1, 40), rng.randint(20, 360)])
-        status = "processing" if ago <= 1 else "shipped" if ago <= 5 else \
-            rng.choices(["delivered", "cancelled", "returned"], [82, 8, 10])[0]
+        status = (
+            "processing"
+            if ago <= 1
+            else "shipped" if ago <= 5 else rng.choices(["delivered", "cancelled", "returned"], [82, 8, 10])[0]
+        )
         plan.append((rng.choice(others), ago, status, rng.choice([1, 1, 2, 2, 3, 4, 5, 7])))
     plan.sort(key=lambda entry: -entry[1])
 
@@ -228,7 +314,9 @@ def make_orders(rng, titles, customers):
     for number, (who, ago, status, count) in enumerate(plan, 10001):
         customer, order_id, placed = by_id[who], f"MA-{number}", TODAY - timedelta(days=ago)
         age = TODAY.year - customer["birth_year"] - 1 if customer["birth_year"] else 13
-        allowed = [t for t in out_now if t["age_rating"] == "all" or t["age_rating"] == "teen" and age >= 13 or age >= 18]
+        allowed = [
+            t for t in out_now if t["age_rating"] == "all" or t["age_rating"] == "teen" and age >= 13 or age >= 18
+        ]
         total, line, left, seen = 0, 0, count, set()
         mine = []
         while left:
@@ -246,12 +334,29 @@ def make_orders(rng, titles, customers):
         abroad = customer["country"] != "US"
         method = "international" if abroad else "express" if rng.random() < 0.15 else "standard"
         fee = {"international": 1490, "express": 1190}.get(method, 0 if total >= 4500 else 490)
-        orders.append((order_id, who, status, placed, method, fee, customer["street"], customer["city"],
-                       customer["region"], customer["postal_code"], customer["country"]))
+        orders.append(
+            (
+                order_id,
+                who,
+                status,
+                placed,
+                method,
+                fee,
+                customer["street"],
+                customer["city"],
+                customer["region"],
+                customer["postal_code"],
+                customer["country"],
+            )
+        )
         if status in ("shipped", "delivered", "returned"):
             shipped = placed + timedelta(days=1)
             eta = shipped + timedelta(days=11 if abroad else 2 if method == "express" else 5)
-            delivered = None if status == "shipped" else min(eta, TODAY - timedelta(days=1)) - timedelta(days=rng.choice([0, 0, 1]))
+            delivered = (
+                None
+                if status == "shipped"
+                else min(eta, TODAY - timedelta(days=1)) - timedelta(days=rng.choice([0, 0, 1]))
+            )
             if status == "shipped":
                 eta = max(eta, TODAY + timedelta(days=1))
             carrier, prefix = rng.choice([("Crane Post", "CP"), ("Northline Parcel", "NL"), ("Harbor Express", "HX")])
@@ -260,8 +365,19 @@ def make_orders(rng, titles, customers):
                 customer["loyalty_points"] += total // 100
         if status == "returned":
             asked = delivered + timedelta(days=rng.randint(1, 6))
-            returns.append((len(returns) + 1, order_id, rng.choice(["damaged", "wrong_item", "changed_mind", "other"]), None,
-                            "refunded", total, asked, min(TODAY, asked + timedelta(days=9)), None))
+            returns.append(
+                (
+                    len(returns) + 1,
+                    order_id,
+                    rng.choice(["damaged", "wrong_item", "changed_mind", "other"]),
+                    None,
+                    "refunded",
+                    total,
+                    asked,
+                    min(TODAY, asked + timedelta(days=9)),
+                    None,
+                )
+            )
             return_items += [(row[0], len(returns)) for row in mine]
     return orders, items, shipments, returns, return_items
 
@@ -276,17 +392,41 @@ def main():
     write("titles", list(titles[0]), [list(t.values()) for t in titles])
     write("title_genres", ["title_id", "genre"], links)
     write("customers", list(customers[0]), [list(c.values()) for c in customers])
-    write("orders", ["id", "customer_id", "status", "placed_on", "shipping_method", "shipping_cents", "ship_street",
-                     "ship_city", "ship_region", "ship_postal_code", "ship_country"], orders)
+    write(
+        "orders",
+        [
+            "id",
+            "customer_id",
+            "status",
+            "placed_on",
+            "shipping_method",
+            "shipping_cents",
+            "ship_street",
+            "ship_city",
+            "ship_region",
+            "ship_postal_code",
+            "ship_country",
+        ],
+        orders,
+    )
     write("order_items", ["id", "order_id", "line", "title_id", "volume", "quantity", "unit_cents"], items)
     write("shipments", ["order_id", "carrier", "tracking", "shipped_on", "eta_on", "delivered_on"], shipments)
-    write("returns", ["id", "order_id", "reason", "details", "status", "amount_cents", "requested_on", "refunded_on",
-                      "request_key"], returns)
+    write(
+        "returns",
+        ["id", "order_id", "reason", "details", "status", "amount_cents", "requested_on", "refunded_on", "request_key"],
+        returns,
+    )
     write("return_items", ["order_item_id", "return_id"], return_items)
-    write("policies", ["id", "topic", "keywords", "text"],
-          [[number, *row] for number, row in enumerate(lines("policies", 3), 1)])
-    write("knowledge", ["id", "term", "aliases", "kind", "text"],
-          [[number, *row] for number, row in enumerate(lines("knowledge", 4), 1)])
+    write(
+        "policies",
+        ["id", "topic", "keywords", "text"],
+        [[number, *row] for number, row in enumerate(lines("policies", 3), 1)],
+    )
+    write(
+        "knowledge",
+        ["id", "term", "aliases", "kind", "text"],
+        [[number, *row] for number, row in enumerate(lines("knowledge", 4), 1)],
+    )
 
 
 if __name__ == "__main__":
