@@ -509,6 +509,7 @@ def check_readme(db):
     named = set(re.findall(r"MA-\d{5}", (HERE / "README.md").read_text("utf-8")))
     check(named and named - {"MA-10001"} <= mine, f"the README's orders are web-user's: {named - mine}")
     titles = {row[0] for row in db.execute("SELECT title FROM titles")}
+    check(f"{len(titles)} titles" in (HERE / "README.md").read_text("utf-8"), "the README counts the titles")
     for name in re.findall(r"(?<!\*)\*([A-Z][^*\n]+)\*(?!\*)", (HERE / "README.md").read_text("utf-8")):
         check(name in titles, f"the README names a title that the shop does not have: {name}")
 
