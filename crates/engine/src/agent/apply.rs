@@ -9,8 +9,8 @@ use super::{
 };
 use bedplate_core::{
     event::{
-        CancelRequested, Event, ModelCalled, ModelFailed, ModelReplied, QuestionAnswered, QuestionAsked, ToolBegun,
-        ToolPrepared, ToolRequested, ToolReturned, TurnEnded, TurnInput, TurnOutcome,
+        CancelReason, CancelRequested, Event, ModelCalled, ModelFailed, ModelReplied, QuestionAnswered, QuestionAsked,
+        ToolBegun, ToolPrepared, ToolRequested, ToolReturned, TurnEnded, TurnInput, TurnOutcome,
     },
     id::{CallId, Seq},
     time::Timestamp,
@@ -78,7 +78,8 @@ fn take_queued(state: &mut AgentState, id: Seq) -> Option<Queued> {
 
 fn begin(state: &mut AgentState, id: Seq, question: Seq, at: Timestamp, input: &TurnInput) {
     state.conversation.push_question(question, id, &input.message);
-    if let Some(system) = &input.system {
+    let known = state.system.as_ref().map(|system| &system.text);
+    if let Some(system) = input.system.as_ref().filter(|&system| Some(system) != known) {
         state.system = Some(System { at: id, text: Arc::clone(system) });
     }
     state.pinned = Some(input.definition);
@@ -133,12 +134,10 @@ fn awaiting(turn: Option<&mut Turn>, call: CallId) -> Option<(&mut Turn, u32)> {
 
 fn model_replied(state: &mut AgentState, seq: Seq, replied: &ModelReplied) {
     let Some((turn, max_tokens)) = awaiting(state.turn.as_mut(), replied.call) else { return };
-    let message = state.conversation.push_reply(seq, &replied.message);
+    let message = state.conversation.push_reply(seq, &replied.message, replied.stop_reason);
     turn.view.usage += replied.usage;
     turn.view.cost = turn.view.cost.saturating_add(replied.cost);
-    if !message.content.is_empty() {
-        turn.view.answer = Some(seq);
-    }
+    turn.view.answer = (!message.content.is_empty()).then_some(seq);
     if *turn.view.model != *replied.model {
         turn.view.model = replied.model.as_str().into();
     }
@@ -162,6 +161,7 @@ fn model_failed(state: &mut AgentState, at: Timestamp, failed: &ModelFailed) {
         message: failed.message.clone(),
         retryable: failed.retryable,
         retry_after_ms: failed.retry_after_ms,
+        lost: failed.code == ATTEMPT_LOST,
         at,
     });
 }
@@ -211,9 +211,9 @@ fn question_answered(state: &mut AgentState, at: Timestamp, answered: &QuestionA
     let Some((turn, index)) = open_call(state, answered.call) else { return };
     let call = &mut turn.calls[index];
     if let Phase::Asking { question, .. } = &call.phase {
-        let kind = question.kind;
+        let (kind, expired) = (question.kind, at >= question.deadline);
         call.note.clone_from(&answered.note);
-        call.phase = Phase::Answered { kind, approved: answered.approved, expired: answered.by.is_none() };
+        call.phase = Phase::Answered { kind, approved: answered.approved, expired };
         settle_waiting(turn, at);
     }
 }
@@ -267,11 +267,14 @@ fn cancel_requested(state: &mut AgentState, at: Timestamp, cancel: &CancelReques
         }
         return;
     }
-    let interrupter = state.queue.back().map(|queued| queued.view.id);
-    let Some(turn) = state.turn.as_mut().filter(|turn| turn.cancel.is_none()) else { return };
-    turn.cancel = Some(cancel.reason);
-    if cancel.reason == bedplate_core::event::CancelReason::Interrupted {
-        state.interrupter = interrupter;
+    let Some(turn) = &mut state.turn else { return };
+    match (turn.cancel, cancel.reason) {
+        (None, CancelReason::Interrupted) => {
+            turn.cancel = Some(CancelReason::Interrupted);
+            state.interrupter = state.queue.back().map(|queued| queued.view.id);
+        }
+        (_, CancelReason::Requested) => turn.cancel = Some(CancelReason::Requested),
+        (Some(_), CancelReason::Interrupted) => {}
     }
 }
 

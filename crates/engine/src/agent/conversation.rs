@@ -6,7 +6,7 @@
 use super::size;
 use bedplate_core::{
     id::Seq,
-    message::{ContentBlock, Message, Role, ToolResult},
+    message::{ContentBlock, Message, Role, StopReason, ToolResult},
     tool::ToolOutput,
 };
 use std::{borrow::Cow, collections::HashSet, sync::Arc};
@@ -122,11 +122,6 @@ impl Conversation {
         Arc::new(Message { role: whole.message.role, content: whole.message.content[start..end].to_vec() })
     }
 
-    /// Returns the merged message of a group; never a copy.
-    pub fn whole(&self, group: usize) -> &Arc<Message> {
-        &self.groups[group].message
-    }
-
     /// Returns about how many bytes the groups from `group` on have.
     pub fn bytes_from(&self, group: usize) -> usize {
         self.bytes - self.groups.get(group).map_or(self.bytes, |group| group.before)
@@ -148,10 +143,21 @@ impl Conversation {
     }
 
     /// Adds a reply and returns its message as later requests show it; nothing is added when it says nothing.
-    pub fn push_reply(&mut self, seq: Seq, message: &Arc<Message>) -> Arc<Message> {
-        let shown = presentable(message, Role::Assistant).into_owned();
+    pub fn push_reply(&mut self, seq: Seq, message: &Arc<Message>, stop_reason: StopReason) -> Arc<Message> {
+        let shown = Self::shown_reply(message, stop_reason);
         if !shown.content.is_empty() {
             self.push(Part { seq, source: Source::Reply, end: 0 }, Arc::clone(&shown));
+        }
+        shown
+    }
+
+    /// Returns the message of a reply as later requests show it. Reasoning alone is no message: it was cut before a
+    /// word was said, and most dialects would send nothing for it. Only a paused turn goes on from it.
+    pub fn shown_reply(message: &Arc<Message>, stop_reason: StopReason) -> Arc<Message> {
+        let shown = presentable(message, Role::Assistant).into_owned();
+        let silent = |block: &ContentBlock| matches!(block, ContentBlock::Reasoning(_) | ContentBlock::CachePoint);
+        if stop_reason != StopReason::PauseTurn && !shown.content.is_empty() && shown.content.iter().all(silent) {
+            return Arc::new(Message { role: Role::Assistant, content: Vec::new() });
         }
         shown
     }

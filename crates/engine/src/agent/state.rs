@@ -116,6 +116,8 @@ pub(super) struct Failure {
     pub message: String,
     pub retryable: bool,
     pub retry_after_ms: Option<u64>,
+    /// A crash lost its outcome.
+    pub lost: bool,
     pub at: Timestamp,
 }
 
