@@ -1,1 +1,31 @@
 //! A project folder: load, check, hash, watch.
+//!
+//! Invariant: nothing here makes a request or executes SQL; a project is judged by its text alone.
+//!
+//! The configuration that [`Project::load`] makes of a tool's file is an object with the parts `sqlite`, `http` and
+//! `retry` as the file has them, and `preview` for `[approval.preview]`, with its `database`.
+
+mod agent_file;
+mod canonical;
+mod config;
+mod fields;
+mod front_matter;
+mod handle;
+mod init;
+mod load;
+mod node;
+mod parse;
+mod problem;
+mod prompt_file;
+mod sql;
+mod template;
+mod tool_file;
+mod watch;
+
+pub use config::{Config, DatabaseConfig, ModelConfig, Provider, RouteTarget, ServerConfig};
+pub use handle::{ProjectHandle, Reload};
+pub use init::InitError;
+pub use load::Project;
+pub use problem::{Problem, Severity};
+pub use prompt_file::Prompt;
+pub use watch::{WatchError, Watcher, watch};

@@ -1,0 +1,233 @@
+//! Loading a project folder: every file is read and checked, and all problems come back together.
+
+use crate::{
+    agent_file,
+    canonical::canonical,
+    config::{self, Config},
+    fields::check_name,
+    parse,
+    problem::{Place, Problem, Report, Source},
+    prompt_file::{self, Prompt},
+    tool_file,
+};
+use bedplate_core::{agent::AgentDefinition, id::ContentHash, port::definitions::PinnedAgent, tool::ToolDefinition};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The largest file of a project, in bytes.
+pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// A project without errors.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// What `bedplate.toml` says.
+    pub config: Config,
+    /// Its agents by name.
+    pub agents: BTreeMap<String, PinnedAgent>,
+    /// The tools that its files declare, and the built-in ones, by name.
+    pub tools: BTreeMap<String, ToolDefinition>,
+    /// Its prompts by name.
+    pub prompts: BTreeMap<String, Prompt>,
+}
+
+impl Project {
+    /// Loads the project in `folder`. `builtins` are the tools that need no file. The project is there exactly when no
+    /// problem is an error; all problems are found at once, sorted by file and place.
+    #[must_use]
+    pub fn load(folder: &Path, builtins: &[ToolDefinition]) -> (Option<Self>, Vec<Problem>) {
+        let report = Report::default();
+        let loader = Loader { folder, report: &report };
+        let project = loader.load(builtins);
+        let project = if report.has_errors() { None } else { project };
+        (project, report.finish())
+    }
+
+    /// Returns the agent that a request without a name means: the configured one, or the only one.
+    #[must_use]
+    pub fn default_agent(&self) -> Option<&PinnedAgent> {
+        match &self.config.default_agent {
+            Some(name) => self.agents.get(name),
+            None if self.agents.len() == 1 => self.agents.values().next(),
+            None => None,
+        }
+    }
+}
+
+struct Loader<'a> {
+    folder: &'a Path,
+    report: &'a Report,
+}
+
+/// A file of one of the folders.
+struct File {
+    /// Its path for problems.
+    shown: String,
+    /// Its name without the extension.
+    name: String,
+    text: String,
+}
+
+impl Loader<'_> {
+    fn load(&self, builtins: &[ToolDefinition]) -> Option<Project> {
+        let source = Source { report: self.report, file: config::FILE };
+        let text = self.text(&self.folder.join(config::FILE), config::FILE)?;
+        let (config, places) = config::read(source, parse::toml(source, &text), self.folder);
+        let tools = self.tools(builtins, &config);
+        let prompts = self.prompts();
+        let agents = self.agents(&config, &tools);
+        if agents.is_empty() && !self.report.has_errors() {
+            source.error_with(Place::START, "missing_file", "the project has no agent", "add a file agents/<name>.md");
+        }
+        match &config.default_agent {
+            // An agent whose file has problems is not in the list, and those problems say enough.
+            Some(name) if !agents.contains_key(name) && !self.folder.join(format!("agents/{name}.md")).exists() => {
+                let place = places.default_agent.unwrap_or(Place::START);
+                source.unknown(place, "unknown_agent", "agent", name, agents.keys().map(String::as_str));
+            }
+            None if agents.len() > 1 => {
+                let message = "the project has several agents and no default_agent";
+                let names: Vec<&str> = agents.keys().map(String::as_str).collect();
+                let hint = format!("add default_agent to [project]: one of {}", names.join(", "));
+                source.warning(Place::START, "missing_key", message, hint);
+            }
+            _ => {}
+        }
+        self.unused(&tools, &agents, builtins);
+        let mut pinned = BTreeMap::new();
+        for (name, agent) in agents {
+            match pin(&agent) {
+                Ok(agent) => drop(pinned.insert(name, agent)),
+                Err(error) => {
+                    source.error(Place::START, "invalid_value", format!("agent {name:?} has no JSON form: {error}"))
+                }
+            }
+        }
+        Some(Project { folder: self.folder.to_owned(), config, agents: pinned, tools, prompts })
+    }
+
+    fn tools(&self, builtins: &[ToolDefinition], config: &Config) -> BTreeMap<String, ToolDefinition> {
+        let mut tools: BTreeMap<_, _> = builtins.iter().map(|tool| (tool.spec.name.clone(), tool.clone())).collect();
+        for file in self.files("tools", "toml") {
+            let source = Source { report: self.report, file: &file.shown };
+            if builtins.iter().any(|tool| tool.spec.name == file.name) {
+                let message = format!("{:?} is the name of a built-in tool", file.name);
+                source.error_with(Place::START, "reserved_name", message, "give the file another name");
+            }
+            if let Some(tool) = tool_file::read(source, &file.name, parse::toml(source, &file.text), config) {
+                tools.insert(file.name, tool);
+            }
+        }
+        tools
+    }
+
+    fn prompts(&self) -> BTreeMap<String, Prompt> {
+        let mut prompts = BTreeMap::new();
+        for file in self.files("prompts", "md") {
+            let source = Source { report: self.report, file: &file.shown };
+            if let Some(prompt) = prompt_file::read(source, &file.name, &file.text) {
+                prompts.insert(file.name, prompt);
+            }
+        }
+        prompts
+    }
+
+    fn agents(&self, config: &Config, tools: &BTreeMap<String, ToolDefinition>) -> BTreeMap<String, AgentDefinition> {
+        let mut agents = BTreeMap::new();
+        for file in self.files("agents", "md") {
+            let source = Source { report: self.report, file: &file.shown };
+            if let Some(agent) = agent_file::read(source, &file.name, &file.text, config, tools) {
+                agents.insert(file.name, agent);
+            }
+        }
+        agents
+    }
+
+    fn unused(
+        &self,
+        tools: &BTreeMap<String, ToolDefinition>,
+        agents: &BTreeMap<String, AgentDefinition>,
+        builtins: &[ToolDefinition],
+    ) {
+        for name in tools.keys() {
+            let builtin = builtins.iter().any(|tool| tool.spec.name == *name);
+            if !builtin && !agents.values().any(|agent| agent.tool(name).is_some()) {
+                let shown = format!("tools/{name}.toml");
+                let source = Source { report: self.report, file: &shown };
+                let hint = "add it to the `tools` of an agent, or remove the file";
+                source.warning(Place::START, "unused", format!("no agent uses the tool {name:?}"), hint);
+            }
+        }
+    }
+
+    /// Returns the files of a folder with `extension`, sorted by name; whatever else lies there is a warning.
+    fn files(&self, kind: &str, extension: &str) -> Vec<File> {
+        let folder = self.folder.join(kind);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) => {
+                let source = Source { report: self.report, file: kind };
+                source.error(Place::START, "io", format!("the folder cannot be read: {error}"));
+                return Vec::new();
+            }
+        };
+        let mut paths: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+        paths.sort();
+        let mut files = Vec::new();
+        for path in paths {
+            let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            // Editors and version control leave hidden files and backups everywhere.
+            if file_name.starts_with('.') || file_name.ends_with('~') {
+                continue;
+            }
+            let shown = format!("{kind}/{file_name}");
+            let source = Source { report: self.report, file: &shown };
+            let Some(name) = file_name.strip_suffix(extension).and_then(|name| name.strip_suffix('.')) else {
+                let hint = format!("files here are called <name>.{extension}");
+                source.warning(Place::START, "ignored_file", "this file is not read", hint);
+                continue;
+            };
+            check_name(source, Place::START, "a file", name);
+            if let Some(text) = self.text(&path, &shown) {
+                files.push(File { name: name.to_owned(), shown, text });
+            }
+        }
+        files
+    }
+
+    fn text(&self, path: &Path, shown: &str) -> Option<String> {
+        let source = Source { report: self.report, file: shown };
+        let result = fs::metadata(path).and_then(|metadata| {
+            if metadata.len() > MAX_FILE_BYTES {
+                return Err(io::Error::other(format!("it is larger than {MAX_FILE_BYTES} bytes")));
+            }
+            fs::read(path)
+        });
+        match result.map(String::from_utf8) {
+            Ok(Ok(text)) => return Some(text),
+            Ok(Err(error)) => {
+                let valid = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+                source.error(Place::of(&text, valid), "syntax", "the file is not UTF-8 text");
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let hint = "`bedplate init` makes a project folder";
+                source.error_with(Place::START, "missing_file", format!("there is no file {shown}"), hint);
+            }
+            Err(error) => source.error(Place::START, "io", format!("the file cannot be read: {error}")),
+        }
+        None
+    }
+}
+
+/// Returns the agent with its canonical JSON and its hash.
+fn pin(agent: &AgentDefinition) -> Result<PinnedAgent, serde_json::Error> {
+    let (json, definition) = canonical(agent)?;
+    Ok(PinnedAgent { hash: ContentHash::of(&json), json: Arc::from(json), definition: Arc::new(definition) })
+}
