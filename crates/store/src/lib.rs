@@ -7,5 +7,7 @@ mod cursor;
 mod rules;
 
 pub mod memory;
+pub mod sqlite;
 
 pub use memory::MemoryStore;
+pub use sqlite::{OpenError, Options, Store};

@@ -1,0 +1,73 @@
+//! Removing runs, with everything that is theirs.
+
+use super::{blobs, head, place};
+use bedplate_core::{
+    id::{Tenant, UserId},
+    port::journal::{Deleted, RunStatus},
+    time::Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension, Result};
+
+/// How many runs one transaction removes at most, so that a large removal does not keep others waiting.
+pub(super) const CHUNK: usize = 32;
+
+/// Removes a run and leaves a tombstone; removes nothing when it does not exist.
+pub(super) fn run(conn: &Connection, key: i64, at: Timestamp) -> Result<Deleted> {
+    let sql = "SELECT tail FROM run WHERE key = ?1";
+    let tail = conn.prepare_cached(sql)?.query_row([key], |row| row.get::<_, Vec<u8>>(0)).optional()?;
+    let Some(tail) = tail else { return Ok(Deleted::default()) };
+    for place in place::find(conn, key, &tail, 0, u64::MAX)? {
+        conn.prepare_cached("DELETE FROM batch WHERE pos = ?1")?.execute([place.pos])?;
+    }
+    let blobs = blobs::release(conn, key)?;
+    let sql = "INSERT OR IGNORE INTO tombstone (tenant, id, at) SELECT tenant, id, ?2 FROM run WHERE key = ?1";
+    conn.prepare_cached(sql)?.execute((key, at.0))?;
+    for sql in [
+        "DELETE FROM segment WHERE run = ?1",
+        "DELETE FROM inbox WHERE run = ?1",
+        "DELETE FROM signal_key WHERE run = ?1",
+        "DELETE FROM snapshot WHERE run = ?1",
+        "DELETE FROM lineage WHERE run = ?1",
+        "DELETE FROM run WHERE key = ?1",
+    ] {
+        conn.prepare_cached(sql)?.execute([key])?;
+    }
+    Ok(Deleted { runs: 1, blobs })
+}
+
+/// Removes some runs of a user and forks of them; none left when it removes none.
+pub(super) fn some_of_user(conn: &Connection, tenant: &Tenant, user: &UserId, at: Timestamp) -> Result<Deleted> {
+    let sql = "SELECT key FROM run WHERE tenant = ?1 AND user = ?2
+               UNION SELECT run FROM lineage WHERE tenant = ?1 AND user = ?2 LIMIT ?3";
+    let keys: Vec<i64> = conn
+        .prepare_cached(sql)?
+        .query_map((tenant.as_str(), user.as_str(), CHUNK as i64), |row| row.get(0))?
+        .collect::<Result<_>>()?;
+    keys.into_iter().try_fold(Deleted::default(), |sum, key| Ok(add(sum, run(conn, key, at)?)))
+}
+
+/// Returns the idle runs that were last touched before a time, the oldest first.
+pub(super) fn stale(conn: &Connection, before: Timestamp, limit: usize) -> Result<Vec<i64>> {
+    let sql =
+        "SELECT key FROM run WHERE status = ?1 AND inbox = 0 AND touched_at < ?2 ORDER BY touched_at, key LIMIT ?3";
+    let values = (head::status_number(RunStatus::Idle), before.0, i64::try_from(limit).unwrap_or(i64::MAX));
+    conn.prepare_cached(sql)?.query_map(values, |row| row.get(0))?.collect()
+}
+
+/// Removes those of `keys` that are still idle and untouched since `before`.
+pub(super) fn if_stale(conn: &Connection, keys: &[i64], before: Timestamp, at: Timestamp) -> Result<Deleted> {
+    let sql = "SELECT 1 FROM run WHERE key = ?1 AND status = ?2 AND inbox = 0 AND touched_at < ?3";
+    let idle = head::status_number(RunStatus::Idle);
+    let mut sum = Deleted::default();
+    for key in keys {
+        if conn.prepare_cached(sql)?.exists((key, idle, before.0))? {
+            sum = add(sum, run(conn, *key, at)?);
+        }
+    }
+    Ok(sum)
+}
+
+/// Adds two counts.
+pub(super) fn add(a: Deleted, b: Deleted) -> Deleted {
+    Deleted { runs: a.runs + b.runs, blobs: a.blobs + b.blobs }
+}
