@@ -1,1 +1,4 @@
 //! Simulated clock, scripted ports, faulty store, conformance suites.
+
+pub mod clock;
+pub mod scripted;

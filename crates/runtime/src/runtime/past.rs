@@ -1,0 +1,139 @@
+//! The handle's part that looks at the past and removes it: views, replay, forks, deletion.
+
+use super::Runtime;
+use crate::{
+    actor::Command,
+    api::{ForkError, Replay, RunError, RunView},
+    history::{Rerun, batch_end, fold, view},
+    shared::RunKey,
+};
+use bedplate_core::{
+    event::{Event, Forked},
+    id::{CallId, RunId, Seq, Tenant, UserId},
+    port::{
+        journal::{AppendError, Batch, Deleted, Head, NewRun, RunStatus},
+        model::ModelRequest,
+    },
+};
+use bedplate_engine::{agent::Agent, machine::Machine};
+
+impl Runtime {
+    /// Returns a run as it stands, or as it stood at position `at`.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn view(&self, tenant: &Tenant, run: RunId, at: Option<Seq>) -> Result<RunView, RunError> {
+        let head = self.head(&RunKey { tenant: tenant.clone(), run }).await?;
+        let at = position(&head, at)?;
+        let (state, _) = fold(&*self.shared.options.journal, head.run, at).await?;
+        Ok(view(head, &state))
+    }
+
+    /// Runs a run again up to `at` against its own records, and tells where the machine of today decides differently.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn replay(&self, tenant: &Tenant, run: RunId, at: Option<Seq>) -> Result<Replay, RunError> {
+        let head = self.head(&RunKey { tenant: tenant.clone(), run }).await?;
+        let at = position(&head, at)?;
+        let options = &self.shared.options;
+        let rerun = Rerun {
+            journal: &*options.journal,
+            model: &*options.model,
+            pinned: &self.shared.pinned,
+            tenant,
+            run: head.run,
+        };
+        let (entries, state, differences) = rerun.differences(at).await?;
+        Ok(Replay { entries, view: view(head, &state), differences })
+    }
+
+    /// Returns what the model was shown by `call`; none when `call` is no model call.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn model_saw(&self, tenant: &Tenant, run: RunId, call: CallId) -> Result<Option<ModelRequest>, RunError> {
+        let head = self.head(&RunKey { tenant: tenant.clone(), run }).await?;
+        let at = position(&head, Some(call))?;
+        let options = &self.shared.options;
+        let (state, _) = fold(&*options.journal, head.run, at).await?;
+        let Some(hash) = state.definition() else { return Ok(None) };
+        let definition = self.shared.pinned.load(&*options.journal, tenant, hash).await?;
+        Ok(state.request_of(call, &definition))
+    }
+
+    /// Makes a new session of a run's prefix. `at` is rounded down to the end of a batch. What was under way at that
+    /// point goes on in the new session as after a crash, with new idempotency keys.
+    ///
+    /// # Errors
+    /// [`ForkError`].
+    pub async fn fork(&self, tenant: &Tenant, run: RunId, at: Seq, session: String) -> Result<Head, ForkError> {
+        let head = self.head(&RunKey { tenant: tenant.clone(), run }).await?;
+        let journal = &*self.shared.options.journal;
+        let at = batch_end(journal, head.run, position(&head, Some(at))?).await?;
+        let now = self.shared.now();
+        let (mut state, _) = fold(journal, head.run, at).await?;
+        let forked = Event::Forked(Forked { from: run, at, session: session.clone() });
+        Agent::apply(&mut state, at + 1, now, &forked);
+        let status = Agent::status(&state);
+        let batch = Batch {
+            at: now,
+            events: vec![forked],
+            status,
+            wake_at: if status == RunStatus::Running { Some(now) } else { Agent::wake_at(&state) },
+            title: Some(head.title.clone()),
+            consumed: Vec::new(),
+            blobs: state.definition().into_iter().collect(),
+        };
+        let new = NewRun {
+            id: RunId::session(tenant, &head.user, &session),
+            tenant: tenant.clone(),
+            kind: head.kind,
+            name: head.name,
+            user: head.user,
+            session: session.clone(),
+            parent: None,
+        };
+        match journal.fork(head.run, at, new, batch).await {
+            Ok(head) => {
+                self.shared.due(head.wake_at.unwrap_or(bedplate_core::time::Timestamp(i64::MAX)));
+                Ok(head)
+            }
+            Err(AppendError::Conflict) => Err(ForkError::Exists(session)),
+            Err(error) => Err(RunError::from(error).into()),
+        }
+    }
+
+    /// Ends and removes a run.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn delete_run(&self, tenant: &Tenant, run: RunId) -> Result<Deleted, RunError> {
+        let key = RunKey { tenant: tenant.clone(), run };
+        self.leave(self.shared.find(&key).into_iter().collect(), |_gone| Command::Leave { _gone }).await;
+        let deleted = self.shared.options.journal.delete_run(tenant, run, self.shared.now()).await;
+        self.shared.pinned.forget_stored();
+        Ok(deleted?)
+    }
+
+    /// Ends and removes all runs of a person, their forks included.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn delete_user(&self, tenant: &Tenant, user: &UserId) -> Result<Deleted, RunError> {
+        let word = |_gone| Command::LeaveIfOf { user: user.clone(), _gone };
+        self.leave(self.shared.actors(Some(tenant)), word).await;
+        let deleted = self.shared.options.journal.delete_user(tenant, user, self.shared.now()).await;
+        self.shared.pinned.forget_stored();
+        Ok(deleted?)
+    }
+}
+
+/// Returns the position that is meant, if the run has it.
+fn position(head: &Head, at: Option<Seq>) -> Result<Seq, RunError> {
+    match at {
+        None => Ok(head.seq),
+        Some(at) if at >= 1 && at <= head.seq => Ok(at),
+        Some(at) => Err(RunError::NoSuch { what: "position", seq: at }),
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the runtime through its handle, with the store in memory, virtual time and scripted ports.
+
+mod support;
+mod turns;
