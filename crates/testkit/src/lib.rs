@@ -1,4 +1,5 @@
 //! Simulated clock, scripted ports, faulty store, conformance suites.
 
 pub mod clock;
+pub mod conformance;
 pub mod scripted;

@@ -1,0 +1,3 @@
+//! Both adapters keep every promise of their ports; SQLite also across versions, crashes and processes.
+
+mod conformance;

@@ -1,0 +1,4 @@
+//! Conformance suites: what every adapter of a port must keep, one function for each promise.
+
+pub mod journal;
+pub mod keys;
