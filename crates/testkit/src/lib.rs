@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod faulty;
 pub mod scripted;
