@@ -205,7 +205,8 @@ fn kind_of_status(status: u16) -> ModelErrorKind {
         413 => ModelErrorKind::TooLarge,
         429 => ModelErrorKind::RateLimited,
         409 | 425 => ModelErrorKind::Unavailable,
-        400..=499 => ModelErrorKind::InvalidRequest,
+        // A redirect leads somewhere else for ever: the address is wrong.
+        300..=499 => ModelErrorKind::InvalidRequest,
         _ => ModelErrorKind::Unavailable,
     }
 }
@@ -218,10 +219,30 @@ mod tests {
     fn upstream_errors_keep_their_kind_and_words() {
         use ModelErrorKind::{InvalidRequest, RateLimited, TooLarge, Unauthorized, Unavailable};
         let cases: [(u16, &str, ModelErrorKind, &str); 9] = [
-            (429, r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#, RateLimited, "slow down"),
-            (429, r#"{"error":{"message":"pay","type":"insufficient_quota","code":"insufficient_quota"}}"#, Unauthorized, "pay"),
-            (529, r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#, Unavailable, "Overloaded"),
-            (400, r#"{"error":{"message":"long","type":"invalid_request_error","code":"context_length_exceeded"}}"#, TooLarge, "long"),
+            (
+                429,
+                r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded"}}"#,
+                RateLimited,
+                "slow down",
+            ),
+            (
+                429,
+                r#"{"error":{"message":"pay","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+                Unauthorized,
+                "pay",
+            ),
+            (
+                529,
+                r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
+                Unavailable,
+                "Overloaded",
+            ),
+            (
+                400,
+                r#"{"error":{"message":"long","type":"invalid_request_error","code":"context_length_exceeded"}}"#,
+                TooLarge,
+                "long",
+            ),
             (400, r#"{"error":"model does not support tools"}"#, InvalidRequest, "model does not support tools"),
             (422, r#"{"detail":[{"loc":["body"]}]}"#, InvalidRequest, r#"[{"loc":["body"]}]"#),
             (502, "<html>bad gateway</html>", Unavailable, "the provider answered with status 502"),

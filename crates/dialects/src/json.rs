@@ -81,7 +81,10 @@ pub(crate) fn null_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defa
 }
 
 /// Returns the map without the fields named in `known`, so that a kept field never stands twice in a document.
-pub(crate) fn without(mut fields: serde_json::Map<String, serde_json::Value>, known: &[&str]) -> serde_json::Map<String, serde_json::Value> {
+pub(crate) fn without(
+    mut fields: serde_json::Map<String, serde_json::Value>,
+    known: &[&str],
+) -> serde_json::Map<String, serde_json::Value> {
     for name in known {
         fields.shift_remove(*name);
     }

@@ -7,7 +7,7 @@
 //! Invariant: nothing here does I/O, reads a clock, or knows who serves a dialect; bytes come in, values come out, and
 //! malformed input is a [`DecodeError`] that says where, never a panic.
 
-//ANTH
+pub mod anthropic_messages;
 mod error;
 mod fault;
 mod input;

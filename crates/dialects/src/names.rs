@@ -1,6 +1,10 @@
 //! Tool names that a dialect does not allow: a reversible map for each request.
 
-use bedplate_core::{id::ContentHash, message::ContentBlock, port::model::{ModelRequest, ToolChoice}};
+use bedplate_core::{
+    id::ContentHash,
+    message::ContentBlock,
+    port::model::{ModelRequest, ToolChoice},
+};
 use std::collections::BTreeMap;
 
 /// What tool names a dialect allows: letters, digits, `_` and `-`, up to a length.
@@ -91,7 +95,11 @@ mod tests {
     fn request(names: &[String]) -> ModelRequest {
         let tools: Vec<ToolSpec> = names
             .iter()
-            .map(|name| ToolSpec { name: name.clone(), description: String::new(), input_schema: serde_json::json!({}) })
+            .map(|name| ToolSpec {
+                name: name.clone(),
+                description: String::new(),
+                input_schema: serde_json::json!({}),
+            })
             .collect();
         ModelRequest {
             model: "m".into(),
@@ -106,7 +114,15 @@ mod tests {
     #[test]
     fn every_name_comes_back_and_no_two_share_one() {
         let rule = NameRule { max: 64 };
-        let mut names = vec!["plain".to_owned(), "a.b".into(), "a_b".into(), "a b".into(), "ü".repeat(80), "x".repeat(128), format!("{}y", "x".repeat(127))];
+        let mut names = vec![
+            "plain".to_owned(),
+            "a.b".into(),
+            "a_b".into(),
+            "a b".into(),
+            "ü".repeat(80),
+            "x".repeat(128),
+            format!("{}y", "x".repeat(127)),
+        ];
         // A tool that already has the name that would be made up for `a.b`.
         names.push(made_up("a.b", 0, rule));
         let map = NameMap::of(&request(&names), rule);

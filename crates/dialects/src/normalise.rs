@@ -101,7 +101,8 @@ mod tests {
             redacted: None,
             family: Some("anthropic".into()),
         });
-        let message = Arc::new(Message { role: Role::Assistant, content: vec![signed.clone(), ContentBlock::text("")] });
+        let message =
+            Arc::new(Message { role: Role::Assistant, content: vec![signed.clone(), ContentBlock::text("")] });
         assert_eq!(normalise(&[message])[0].content, [signed]);
     }
 }

@@ -79,7 +79,8 @@ impl ReplyBuilder {
         if json.is_empty() {
             return;
         }
-        if let Some(Block { content: Content::ToolUse { json: whole, .. }, open }) = self.blocks.get_mut(index as usize) {
+        if let Some(Block { content: Content::ToolUse { json: whole, .. }, open }) = self.blocks.get_mut(index as usize)
+        {
             whole.push_str(json);
             if *open {
                 out.push(ModelEvent::InputDelta { index, json: json.to_owned() });
@@ -89,8 +90,11 @@ impl ReplyBuilder {
 
     /// Seals a reasoning block; parts of one seal may come one after another.
     pub fn seal(&mut self, index: u32, seal: Reasoning, out: &mut Vec<ModelEvent>) {
-        if let Some(Block { content: Content::Reasoning(reasoning), open: true }) = self.blocks.get_mut(index as usize) {
-            for (whole, part) in [(&mut reasoning.signature, &seal.signature), (&mut reasoning.redacted, &seal.redacted)] {
+        if let Some(Block { content: Content::Reasoning(reasoning), open: true }) = self.blocks.get_mut(index as usize)
+        {
+            for (whole, part) in
+                [(&mut reasoning.signature, &seal.signature), (&mut reasoning.redacted, &seal.redacted)]
+            {
                 if let Some(part) = part {
                     whole.get_or_insert_default().push_str(part);
                 }
@@ -225,4 +229,15 @@ pub(crate) fn nameless_tool(path: impl Into<String>) -> DecodeError {
 /// Returns an id for a call that came without one; it pairs the call with its result, and no more hangs on it.
 pub(crate) fn call_id(id: Option<String>, position: usize) -> String {
     id.filter(|id| !id.is_empty()).unwrap_or_else(|| format!("call_{position}"))
+}
+
+/// Settles what the reason says with what the reply holds: many servers say `stop` when they call a tool, and a reply
+/// without a call waits for none.
+pub(crate) fn settle(reason: StopReason, has_tool_use: bool, refused: bool) -> StopReason {
+    match reason {
+        StopReason::EndTurn if has_tool_use => StopReason::ToolUse,
+        StopReason::ToolUse if !has_tool_use => StopReason::EndTurn,
+        StopReason::EndTurn if refused => StopReason::Refusal,
+        other => other,
+    }
 }

@@ -70,17 +70,6 @@ fn stop_reason(word: &str) -> Option<StopReason> {
     })
 }
 
-/// Settles what the reason says with what the reply holds: many servers say `stop` when they call a tool, and a reply
-/// without a call waits for none.
-fn settle(reason: StopReason, has_tool_use: bool, refused: bool) -> StopReason {
-    match reason {
-        StopReason::EndTurn if has_tool_use => StopReason::ToolUse,
-        StopReason::ToolUse if !has_tool_use => StopReason::EndTurn,
-        StopReason::EndTurn if refused => StopReason::Refusal,
-        other => other,
-    }
-}
-
 /// Core counts without cached tokens, this dialect with them.
 fn usage_in(usage: &wire::Usage) -> Usage {
     let details = usage.prompt_tokens_details.clone().unwrap_or_default();

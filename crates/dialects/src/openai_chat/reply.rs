@@ -3,12 +3,12 @@
 use super::{
     finish_reason,
     request::parts_in,
-    settle, stop_reason, usage_in, usage_out,
+    stop_reason, usage_in, usage_out,
     wire::{self, Content},
 };
 use crate::{
     DecodeError, Envelope, NameMap, json, parse_input, render_input,
-    reply::{call_id, nameless_tool},
+    reply::{call_id, nameless_tool, settle},
 };
 use bedplate_core::{
     message::{ContentBlock, Message, Reasoning, Role, ToolUse},
@@ -133,7 +133,13 @@ fn reasoning_in(message: &wire::Message) -> Vec<ContentBlock> {
 /// Returns the readable reasoning of a message or delta under either of the names that servers use for it.
 pub(super) fn reasoning_text(message: &wire::Message) -> Option<String> {
     let other = message.reasoning.as_ref().and_then(Value::as_str);
-    message.reasoning_content.as_deref().filter(|text| !text.is_empty()).or(other).filter(|text| !text.is_empty()).map(str::to_owned)
+    message
+        .reasoning_content
+        .as_deref()
+        .filter(|text| !text.is_empty())
+        .or(other)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
 }
 
 /// Returns the readable reasoning, and the blocks whole when there is more to them than text.
@@ -151,7 +157,8 @@ pub(super) fn reasoning_out(content: &[ContentBlock]) -> (Option<String>, Option
         })
         .collect();
     let text: String = blocks.iter().map(|block| block.text.as_str()).collect();
-    let plain = matches!(blocks.as_slice(), [] | [wire::Reasoning { signature: None, redacted: None, family: None, .. }]);
+    let plain =
+        matches!(blocks.as_slice(), [] | [wire::Reasoning { signature: None, redacted: None, family: None, .. }]);
     let plain = plain && (blocks.is_empty() || !text.is_empty());
     ((!text.is_empty()).then_some(text), (!plain).then_some(blocks))
 }

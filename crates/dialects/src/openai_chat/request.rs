@@ -110,7 +110,9 @@ pub fn decode_request(body: &[u8]) -> Result<Inbound, DecodeError> {
         let path = format!("messages[{index}]");
         match message.role.as_deref() {
             Some("system" | "developer") => {
-                system.extend(parts_in(message.content, &path)?.into_iter().filter(|block| *block != ContentBlock::text("")));
+                system.extend(
+                    parts_in(message.content, &path)?.into_iter().filter(|block| *block != ContentBlock::text("")),
+                );
             }
             Some("user") => {
                 messages.push(Arc::new(Message { role: Role::User, content: parts_in(message.content, &path)? }));
@@ -275,7 +277,9 @@ fn tool_choice_out(request: &ModelRequest, names: &NameMap) -> Result<Option<wir
 fn tool_choice_in(choice: Option<wire::ToolChoice>) -> Result<ToolChoice, DecodeError> {
     match choice {
         None => Ok(ToolChoice::Auto),
-        Some(wire::ToolChoice::Function { kind, function }) if kind == "function" => Ok(ToolChoice::Tool(function.name)),
+        Some(wire::ToolChoice::Function { kind, function }) if kind == "function" => {
+            Ok(ToolChoice::Tool(function.name))
+        }
         Some(wire::ToolChoice::Function { kind, .. }) => {
             Err(DecodeError::new("tool_choice.type", format!("`{kind}` has no meaning here")))
         }
@@ -295,7 +299,9 @@ fn tool_in_spec((index, tool): (usize, wire::Tool)) -> Result<ToolSpec, DecodeEr
             description: function.description.unwrap_or_default(),
             input_schema: function.parameters.unwrap_or_else(|| json!({"type": "object", "properties": {}})),
         }),
-        _ => Err(DecodeError::new(format!("tools[{index}]"), format!("a tool of type `{}` is not supported", tool.kind))),
+        _ => {
+            Err(DecodeError::new(format!("tools[{index}]"), format!("a tool of type `{}` is not supported", tool.kind)))
+        }
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::{
     reply::reasoning_text,
-    settle, stop_reason, usage_in,
+    stop_reason, usage_in,
     wire::{self, Content, Part},
 };
 use crate::{
     DecodeError, Ending, NameMap, ReplyBuilder, StreamDecoder, StreamError,
     fault::ErrorDetail,
     json::{self, TextOr},
-    reply::{call_id, nameless_tool},
+    reply::{call_id, nameless_tool, settle},
     sse,
 };
 use bedplate_core::{
@@ -173,7 +173,8 @@ impl Decoder {
             }
         }
         let call = &mut self.calls[position];
-        let kind = BlockKind::ToolUse { id: call_id(call.id.clone(), position), name: self.names.core(name).to_owned() };
+        let kind =
+            BlockKind::ToolUse { id: call_id(call.id.clone(), position), name: self.names.core(name).to_owned() };
         let block = self.builder.start(kind, out);
         call.block = Some(block);
         let early = std::mem::take(&mut call.early);

@@ -54,7 +54,10 @@ impl Encoder {
             ModelEvent::InputDelta { index, json } => {
                 if let Some(&call) = self.calls.get(index) {
                     let function = wire::FunctionCall { name: None, arguments: Some(json.as_str().into()) };
-                    self.call(wire::ToolCall { index: Some(call), function: Some(function), ..wire::ToolCall::default() }, out);
+                    self.call(
+                        wire::ToolCall { index: Some(call), function: Some(function), ..wire::ToolCall::default() },
+                        out,
+                    );
                 }
             }
             // Seals come whole with the end.

@@ -1,6 +1,6 @@
 //! The shapes of Chat Completions at the edge.
 
-use crate::json::{TextOr, null_default};
+use crate::json::{self, TextOr, null_default};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -34,6 +34,14 @@ pub struct Request {
     pub stream_options: Option<StreamOptions>,
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+}
+
+impl Request {
+    /// Returns the body of the request.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        json::to_vec(self)
+    }
 }
 
 /// The names of the fields of [`Request`] that are read.
@@ -284,6 +292,14 @@ pub struct Reply {
     pub usage: Option<Usage>,
     #[serde(default, skip_serializing)]
     pub(super) error: Option<Value>,
+}
+
+impl Reply {
+    /// Returns the body of the reply.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        json::to_vec(self)
+    }
 }
 
 /// One of the choices; only the first is asked for.

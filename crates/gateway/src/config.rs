@@ -1,0 +1,125 @@
+//! What a gateway is made from: models, routes, and the world around it.
+
+use crate::{script::Script, secret::Secret};
+use bedplate_core::{agent::Price, port::clock::Clock};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+/// The name of the model that discovery sets; before that it is the rehearsal.
+pub const AUTO: &str = "auto";
+
+/// The name of the embedded stand-in, which is always there.
+pub const REHEARSAL: &str = "rehearsal";
+
+/// Models by name, and routes to them.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The models that a route can name. A model can also be called by its own name.
+    pub models: BTreeMap<String, ModelConfig>,
+    /// For each route the name of a model, [`AUTO`] or [`REHEARSAL`].
+    pub routes: BTreeMap<String, String>,
+}
+
+/// A model.
+#[derive(Clone, Debug)]
+pub struct ModelConfig {
+    /// Who serves it.
+    pub provider: ProviderConfig,
+    /// Its id as the provider names it.
+    pub model: String,
+    /// A clamp on the output tokens of a reply.
+    pub max_tokens: Option<u32>,
+    /// Its price; absent: that of the price table, if it is there.
+    pub price: Option<Price>,
+}
+
+impl ModelConfig {
+    /// Returns the rehearsal model.
+    #[must_use]
+    pub fn rehearsal() -> Self {
+        Self { provider: ProviderConfig::Rehearsal, model: REHEARSAL.into(), max_tokens: None, price: None }
+    }
+
+    /// Returns a model that answers from `script`.
+    #[must_use]
+    pub fn scripted(script: Arc<Script>) -> Self {
+        let model = "scripted".into();
+        Self { provider: ProviderConfig::Scripted(script), model, max_tokens: None, price: None }
+    }
+}
+
+/// The providers, and what each must be told.
+#[derive(Clone, Debug)]
+pub enum ProviderConfig {
+    /// Anthropic's Messages API.
+    Anthropic(Endpoint),
+    /// Any server of the Chat Completions API.
+    OpenAi(Endpoint),
+    /// The embedded stand-in.
+    Rehearsal,
+    /// Replies from a script.
+    Scripted(Arc<Script>),
+}
+
+/// Where a provider is and how one is let in.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoint {
+    /// The address that the dialect's paths are appended to, with the version (`https://api.openai.com/v1`); absent:
+    /// the vendor's own.
+    pub base_url: Option<String>,
+    /// The key; local servers need none.
+    pub api_key: Option<Secret>,
+}
+
+/// The world around a gateway.
+#[derive(Clone)]
+pub struct Options {
+    /// The clock of deadlines, of scripted delays and of the rehearsal's present time.
+    pub clock: Arc<dyn Clock>,
+    /// How long a provider is waited for.
+    pub timeouts: Timeouts,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("timeouts", &self.timeouts).finish_non_exhaustive()
+    }
+}
+
+/// How long a provider is waited for. A stream has no total time-out, only the call's own deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// From the request until the first bytes of the reply's body.
+    pub first_byte: Duration,
+    /// Between two pieces of the body.
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(10), first_byte: Duration::from_secs(120), idle: Duration::from_secs(60) }
+    }
+}
+
+/// A configuration that no gateway can be made from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A route to nowhere.
+    #[error("route `{route}` names the model `{model}`, which is not declared")]
+    UnknownModel {
+        /// The route.
+        route: String,
+        /// What it names.
+        model: String,
+    },
+    /// A model under a name that is taken.
+    #[error("`{0}` is the name of a built-in model")]
+    ReservedName(String),
+    /// An address that is none.
+    #[error("`{0}` is not an http or https address")]
+    BadAddress(String),
+    /// A key that cannot stand in a header.
+    #[error("the key of a model holds characters that no HTTP header can carry")]
+    BadKey,
+}

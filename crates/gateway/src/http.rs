@@ -1,0 +1,87 @@
+//! The HTTP client that all providers share: pooled connections, TLS, and time-outs for connecting only.
+
+use crate::config::{ConfigError, Timeouts};
+use bedplate_core::port::model::{ModelError, ModelErrorKind};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Method, Request, Response, Uri, body::Incoming, header::HeaderMap};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use std::{sync::Arc, time::Duration};
+
+/// A client; clones share its connections.
+#[derive(Clone)]
+pub(crate) struct HttpClient {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pub(crate) timeouts: Timeouts,
+}
+
+impl HttpClient {
+    pub(crate) fn new(timeouts: Timeouts) -> Self {
+        let mut tcp = HttpConnector::new();
+        // Without it the last piece of a request waits for the acknowledgement of the one before: 40 ms.
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(timeouts.connect));
+        // The provider is named, because a process that links two of them has no default one.
+        let tls = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(Arc::new(rustls::crypto::ring::default_provider()))
+            .expect("ring supports the default versions of TLS")
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(tcp);
+        let client =
+            Client::builder(TokioExecutor::new()).pool_idle_timeout(POOL_IDLE).pool_timer(TokioTimer::new()).build(tls);
+        Self { client, timeouts }
+    }
+
+    /// Sends a request and returns the head of the answer. The caller bounds the time.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Response<Incoming>, ModelError> {
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        self.client.request(request).await.map_err(|error| {
+            // The error's own words may hold an internal address, so they go to the log alone.
+            tracing::debug!(error = %Causes(&error), "a request to a provider failed");
+            let message = if error.is_connect() {
+                "no connection to the provider could be made"
+            } else {
+                "the connection to the provider broke before it answered"
+            };
+            ModelError::new(ModelErrorKind::Unavailable, message)
+        })
+    }
+}
+
+const POOL_IDLE: Duration = Duration::from_secs(60);
+
+/// Returns the address of `path` under `base`.
+///
+/// # Errors
+/// [`ConfigError::BadAddress`].
+pub(crate) fn address(base: &str, path: &str) -> Result<Uri, ConfigError> {
+    let bad = || ConfigError::BadAddress(base.to_owned());
+    let uri: Uri = format!("{}{path}", base.trim_end_matches('/')).parse().map_err(|_| bad())?;
+    let known = matches!(uri.scheme_str(), Some("http" | "https"));
+    if known && uri.host().is_some_and(|host| !host.is_empty()) { Ok(uri) } else { Err(bad()) }
+}
+
+/// An error with everything that caused it, for the log.
+struct Causes<'a>(&'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        std::iter::successors(self.0.source(), |error| error.source()).try_for_each(|error| write!(f, ": {error}"))
+    }
+}
