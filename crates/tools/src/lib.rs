@@ -59,6 +59,7 @@ impl ToolBox {
         let databases = options.databases;
         let kinds: Vec<(&'static str, Arc<dyn Kind>)> = vec![
             (builtin::KIND, Arc::new(builtin::Builtin)),
+            (http::KIND, Arc::new(http::Http::new(options.secrets, options.http))),
             (sqlite::KIND, Arc::new(sqlite::Sqlite::new(Arc::clone(&databases)))),
         ];
         Self { shared: Arc::new(Shared { kinds, databases, input: input::InputCheck::default() }) }
