@@ -1,0 +1,187 @@
+//! Which tool a clause of a question asks for.
+
+use crate::{
+    read::Reading,
+    schema::{Param, Tool},
+    words::{Token, stop, synonyms},
+};
+use std::collections::HashMap;
+
+/// The tools of a request, with the weight of each word among them.
+pub struct Toolbox {
+    /// The tools, in order.
+    pub tools: Vec<Tool>,
+    weights: HashMap<String, f64>,
+}
+
+/// How well a tool fits a clause.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Fit {
+    /// The sum of the weights of the words that meet.
+    pub overlap: f64,
+    /// The part of the clause's own words that meet something of the tool, 0 to 1.
+    pub covered: f64,
+    /// The part of the words of the tool's name that the clause says, 0 to 1.
+    pub named: f64,
+    /// What the shape of the arguments adds (arithmetic for an expression, an id of the right pattern).
+    pub shape: f64,
+}
+
+impl Toolbox {
+    /// Weighs the words of tools: a word that many tools share tells little.
+    #[must_use]
+    pub fn new(tools: Vec<Tool>) -> Self {
+        let mut counts: HashMap<String, f64> = HashMap::new();
+        for tool in &tools {
+            let mut own: Vec<&String> = tool
+                .name_stems
+                .iter()
+                .chain(&tool.stems)
+                .chain(tool.params.iter().flat_map(|param| &param.name_stems))
+                .collect();
+            own.sort_unstable();
+            own.dedup();
+            for stem in own {
+                *counts.entry(stem.clone()).or_default() += 1.0;
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a count of tools")]
+        let all = tools.len() as f64;
+        let weights = counts.into_iter().map(|(stem, count)| {
+            let weight = ((all + 1.0) / (count + 0.25)).ln().max(0.08) / (all + 1.0).ln().max(0.6);
+            (stem, weight)
+        });
+        Self { weights: weights.collect(), tools }
+    }
+
+    /// Returns how well a tool fits the words between two tokens.
+    #[must_use]
+    pub fn fit(&self, tool: &Tool, reading: &Reading, window: (usize, usize)) -> Fit {
+        let mut fit = Fit::default();
+        let mut seen: Vec<&str> = Vec::new();
+        let mut words = 0.0;
+        let mut met = 0.0;
+        let mut named: Vec<bool> = vec![false; tool.name_stems.len()];
+        let opening = reading
+            .tokens
+            .iter()
+            .take(window.1 + 1)
+            .skip(window.0)
+            .position(|token| token.word && !stop::is_stop(&token.lower))
+            .map(|at| at + window.0);
+        for (at, token) in reading.tokens.iter().enumerate().take(window.1 + 1).skip(window.0) {
+            if !telling(token) || seen.contains(&token.stem.as_str()) {
+                continue;
+            }
+            seen.push(&token.stem);
+            let mut best: f64 = 0.0;
+            for part in pieces(token) {
+                let (score, index) = self.meet(tool, &part);
+                best = best.max(score);
+                if let Some(index) = index {
+                    named[index] = true;
+                }
+            }
+            // Only the verb that opens a request is an order; elsewhere "order" is a thing.
+            let followed = at < window.1 && reading.tokens.get(at + 1).is_some_and(|next| next.word);
+            let command = opening == Some(at) && followed && stop::is_command(&token.lower);
+            if !command && !token.digit() {
+                words += 1.0;
+                met += f64::from(u8::from(best >= 0.45));
+            }
+            fit.overlap += best * if command { 0.6 } else { 1.0 };
+        }
+        // An exact name is as clear as it gets.
+        let lower = reading.text.to_lowercase();
+        if tool.name.len() > 3 && lower.contains(&tool.name.to_lowercase()) {
+            fit.overlap += 3.0;
+        }
+        fit.covered = if words > 0.0 { met / words } else { 0.0 };
+        let loud: Vec<bool> = tool
+            .name_stems
+            .iter()
+            .zip(&named)
+            .filter(|(stem, _)| (tool.plain || !stop::is_faint(stem)) && !stop::is_stop(stem) && stem.len() > 1)
+            .map(|(_, hit)| *hit)
+            .collect();
+        #[expect(clippy::cast_precision_loss, reason = "small counts")]
+        let share = |hits: usize, all: usize| if all == 0 { 0.5 } else { hits as f64 / all as f64 };
+        fit.named = share(loud.iter().filter(|hit| **hit).count(), loud.len());
+        fit
+    }
+
+    fn weight(&self, stem: &str, plain: bool) -> f64 {
+        let weight = self.weights.get(stem).copied().unwrap_or(0.5);
+        if stop::is_faint(stem) && !plain { weight * 0.35 } else { weight }
+    }
+
+    /// Returns what a stem is worth for a tool, and which word of its name it meets.
+    fn meet(&self, tool: &Tool, stem: &str) -> (f64, Option<usize>) {
+        let mut best: f64 = 0.0;
+        let mut index = None;
+        for (at, own) in tool.name_stems.iter().enumerate() {
+            let likeness = likeness(own, stem);
+            if likeness > 0.0 {
+                best = best.max(2.2 * likeness * self.weight(own, tool.plain));
+                if likeness > 0.4 {
+                    index = Some(at);
+                }
+            }
+        }
+        for own in &tool.stems {
+            best = best.max(1.3 * likeness(own, stem) * self.weight(own, tool.plain));
+        }
+        for param in &tool.params {
+            best = best.max(self.meet_param(param, stem));
+        }
+        (best, index)
+    }
+
+    fn meet_param(&self, param: &Param, stem: &str) -> f64 {
+        let mut best: f64 = 0.0;
+        for own in &param.name_stems {
+            best = best.max(1.0 * likeness(own, stem) * self.weight(own, false));
+        }
+        for own in &param.stems {
+            if own == stem {
+                best = best.max(0.5 * self.weight(own, false));
+            }
+        }
+        for choice in param.choices.iter().filter_map(serde_json::Value::as_str) {
+            if crate::words::stem(&choice.to_lowercase()) == stem {
+                best = best.max(1.0);
+            }
+        }
+        for inner in param.properties.iter().chain(param.items.as_deref()) {
+            best = best.max(0.8 * self.meet_param(inner, stem));
+        }
+        best
+    }
+}
+
+fn likeness(own: &str, stem: &str) -> f64 {
+    if own == stem {
+        1.0
+    } else if own.len() >= 4 && stem.len() >= 4 && (own.starts_with(stem) || stem.starts_with(own)) {
+        0.8
+    } else if synonyms::alike(own, stem) {
+        0.5
+    } else {
+        0.0
+    }
+}
+
+fn telling(token: &Token) -> bool {
+    token.word
+        && !stop::is_stop(&token.lower)
+        && token.lower.len() > 1
+        && !matches!(token.lower.as_str(), "what" | "how" | "please")
+}
+
+fn pieces(token: &Token) -> Vec<String> {
+    let mut out = vec![token.stem.clone()];
+    if token.text.contains(['-', '_', '.']) {
+        out.extend(crate::words::stems(&token.text));
+    }
+    out
+}

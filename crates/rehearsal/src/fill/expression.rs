@@ -1,0 +1,334 @@
+//! Arithmetic said in words or signs, as an expression that a calculator reads.
+
+use super::Scope;
+use crate::{
+    read::Reading,
+    schema::Param,
+    words::number::{self, show},
+};
+
+/// Returns whether a parameter asks for an arithmetic expression.
+#[must_use]
+pub fn wanted(param: &Param) -> bool {
+    let name = param.named(&["expression", "expr", "formula", "calculation", "equation", "arithmetic", "math"]);
+    let about = param.description.to_lowercase();
+    let told = [
+        "arithmetic expression",
+        "mathematical expression",
+        "math expression",
+        "expression to evaluate",
+        "expression to calculate",
+    ]
+    .iter()
+    .any(|part| about.contains(part));
+    name && !about.contains("with respect") || told
+}
+
+/// Returns the expression of a clause and its tokens; none when it holds fewer than one operation.
+#[must_use]
+pub fn read(scope: &Scope<'_>, param: &Param) -> Option<(String, (usize, usize))> {
+    arithmetic(scope.reading, scope.window, &param.description)
+}
+
+/// Returns the arithmetic between two tokens; `style` is a description that may show how a power is written.
+#[must_use]
+pub fn arithmetic(reading: &Reading, window: (usize, usize), style: &str) -> Option<(String, (usize, usize))> {
+    let mut parts = pieces(reading, window);
+    // Only the stretch from the first to the last number or bracket counts.
+    while parts.first().is_some_and(|part| !part.opens()) {
+        parts.remove(0);
+    }
+    while parts.last().is_some_and(|part| !part.closes()) {
+        parts.pop();
+    }
+    let operations = parts.iter().filter(|part| part.operates()).count();
+    if operations == 0 {
+        return None;
+    }
+    let tokens = (parts.first()?.at().0, parts.last()?.at().1);
+    let text = write(&parts, style)?;
+    Some((text, tokens))
+}
+
+/// A piece of an arithmetic sentence.
+#[derive(Clone, Debug, PartialEq)]
+enum Piece {
+    Number(f64, (usize, usize)),
+    Sign(&'static str, (usize, usize)),
+    /// A function before its number.
+    Function(&'static str, (usize, usize)),
+    /// "squared" and "cubed".
+    Power(u32, (usize, usize)),
+    /// "percent of"; the number before it is a share.
+    Share((usize, usize)),
+    /// "then": what came before is one number.
+    Then((usize, usize)),
+    /// "add 5 to 7" and "subtract 5 from 7" and "multiply 5 by 7": the verb says what joins the two numbers.
+    Verb(&'static str, (usize, usize)),
+}
+
+impl Piece {
+    fn at(&self) -> (usize, usize) {
+        match self {
+            Self::Number(_, at)
+            | Self::Sign(_, at)
+            | Self::Function(_, at)
+            | Self::Power(_, at)
+            | Self::Share(at)
+            | Self::Then(at)
+            | Self::Verb(_, at) => *at,
+        }
+    }
+
+    fn opens(&self) -> bool {
+        matches!(self, Self::Number(..) | Self::Function(..) | Self::Sign("(" | "0.5*" | "2*", _) | Self::Verb(..))
+    }
+
+    fn closes(&self) -> bool {
+        matches!(self, Self::Number(..) | Self::Power(..) | Self::Sign(")", _))
+    }
+
+    fn operates(&self) -> bool {
+        matches!(self, Self::Function(..) | Self::Power(..) | Self::Share(_) | Self::Verb(..))
+            || matches!(self, Self::Sign(sign, _) if *sign != "(" && *sign != ")")
+    }
+}
+
+fn pieces(reading: &Reading, window: (usize, usize)) -> Vec<Piece> {
+    let tokens = &reading.tokens;
+    let numbers = number::numbers(tokens);
+    let mut out: Vec<Piece> = Vec::new();
+    let mut at = window.0;
+    let word = |at: usize| tokens.get(at).map_or("", |t| t.lower.as_str());
+    while at <= window.1 && at < tokens.len() {
+        if let Some(number) = numbers.iter().find(|number| number.tokens.0 == at) {
+            // "5-3" and "10 -3" between numbers are differences.
+            let after_number = out.last().is_some_and(Piece::closes);
+            if number.value < 0.0 && after_number && tokens[at].text == "-" {
+                out.push(Piece::Sign("-", (at, at)));
+                out.push(Piece::Number(-number.value, number.tokens));
+            } else {
+                out.push(Piece::Number(number.value, number.tokens));
+            }
+            if number.percent {
+                out.push(Piece::Share((number.tokens.1, number.tokens.1)));
+            }
+            at = number.tokens.1 + 1;
+            continue;
+        }
+        if let Some((left, right)) = glued(&tokens[at].lower) {
+            out.extend([Piece::Number(left, (at, at)), Piece::Sign("-", (at, at)), Piece::Number(right, (at, at))]);
+            at += 1;
+            continue;
+        }
+        if let Some((left, right)) =
+            tokens[at].lower.split_once('x').and_then(|(l, r)| Some((l.parse::<f64>().ok()?, r.parse::<f64>().ok()?)))
+        {
+            out.extend([Piece::Number(left, (at, at)), Piece::Sign("*", (at, at)), Piece::Number(right, (at, at))]);
+            at += 1;
+            continue;
+        }
+        let two = word(at + 1);
+        let here = word(at);
+        let (piece, width) = match here {
+            "+" | "plus" => (Some(Piece::Sign("+", (at, at))), 1),
+            "-" | "−" | "–" | "minus" => (Some(Piece::Sign("-", (at, at))), 1),
+            "*" if two == "*" => (Some(Piece::Sign("^", (at, at + 1))), 2),
+            "*" | "×" | "times" | "·" => (Some(Piece::Sign("*", (at, at))), 1),
+            "x" if out.last().is_some_and(Piece::closes) => (Some(Piece::Sign("*", (at, at))), 1),
+            "/" | "÷" | "over" => (Some(Piece::Sign("/", (at, at))), 1),
+            "^" => (Some(Piece::Sign("^", (at, at))), 1),
+            "(" => (Some(Piece::Sign("(", (at, at))), 1),
+            ")" => (Some(Piece::Sign(")", (at, at))), 1),
+            "multiplied" => (Some(Piece::Sign("*", (at, at + 1))), 1 + usize::from(two == "by")),
+            "divided" => (Some(Piece::Sign("/", (at, at + 1))), 1 + usize::from(two == "by")),
+            "squared" => (Some(Piece::Power(2, (at, at))), 1),
+            "cubed" => (Some(Piece::Power(3, (at, at))), 1),
+            "power" => {
+                let from = out.last().map_or(at, |part| part.at().1 + 1);
+                (Some(Piece::Sign("^", (from.min(at), at))), 1 + usize::from(two == "of"))
+            }
+            "root" if word(at.wrapping_sub(1)) != "cube" => {
+                (Some(Piece::Function("sqrt", (at.saturating_sub(1), at))), 1)
+            }
+            "sqrt" => (Some(Piece::Function("sqrt", (at, at))), 1),
+            "half" if matches!(two, "of" | "the") => (Some(Piece::Sign("0.5*", (at, at))), 1),
+            "twice" | "double" => (Some(Piece::Sign("2*", (at, at))), 1),
+            "multiply" => (Some(Piece::Verb("*", (at, at))), 1),
+            "divide" => (Some(Piece::Verb("/", (at, at))), 1),
+            "add" | "adding" => (Some(Piece::Verb("+", (at, at))), 1),
+            "subtract" | "subtracting" => (Some(Piece::Verb("-", (at, at))), 1),
+            "sum" => (Some(Piece::Verb("+", (at, at))), 1),
+            "product" => (Some(Piece::Verb("*", (at, at))), 1),
+            "difference" => (Some(Piece::Verb("-", (at, at))), 1),
+            "then" | ";" | "." => (Some(Piece::Then((at, at))), 1),
+            "," if two == "and" || two == "then" => (Some(Piece::Then((at, at))), 1),
+            _ => (None, 1),
+        };
+        out.extend(piece);
+        at += width;
+    }
+    out
+}
+
+/// Reads `5-3`, which is one token.
+fn glued(word: &str) -> Option<(f64, f64)> {
+    let (left, right) = word.split_once('-')?;
+    Some((left.parse().ok()?, right.parse().ok()?))
+}
+
+fn write(parts: &[Piece], style: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut verb: Option<&'static str> = None;
+    let mut fresh = true;
+    let mut started = false;
+    let mut index = 0;
+    while index < parts.len() {
+        match &parts[index] {
+            Piece::Number(value, _) => {
+                if let (Some(sign), true) = (verb, started && ends_value(&out)) {
+                    if sign == "-" && fresh {
+                        // "subtract 5 from 7" turns around, "the difference of 7 and 5" does not; the former has "from".
+                        out = format!("{} - {}", show(*value), out);
+                    } else {
+                        out.push_str(&format!(" {sign} {}", show(*value)));
+                    }
+                } else if started && ends_value(&out) {
+                    return (index + 1 >= parts.len() || parts.len() > 2)
+                        .then_some(out)
+                        .filter(|text| balanced(text) && text.contains(' '));
+                } else {
+                    out.push_str(&show(*value));
+                }
+                started = true;
+                if let Some(open) = out
+                    .find("sqrt(")
+                    .filter(|_| out.matches('(').count() > out.matches(')').count() && out.ends_with(&show(*value)))
+                {
+                    let _ = open;
+                    out.push(')');
+                }
+            }
+            Piece::Sign("(", _) => out.push('('),
+            Piece::Sign(")", _) => out.push(')'),
+            Piece::Sign(sign @ ("0.5*" | "2*"), _) => out.push_str(&format!("{} * ", sign.trim_end_matches('*'))),
+            Piece::Sign("^", _) => match (parts.get(index + 1), last_number(&out)) {
+                (Some(Piece::Number(exponent, _)), Some(base)) => {
+                    let cut = out.len() - base.len();
+                    let power = power(&base, *exponent, style);
+                    out.truncate(cut);
+                    out.push_str(&power);
+                    index += 1;
+                }
+                _ => return None,
+            },
+            Piece::Sign(sign, _) => {
+                if !out.is_empty() && !ends_value(&out) && *sign != "-" {
+                    index += 1;
+                    continue;
+                }
+                out.push_str(&format!(" {sign} "));
+            }
+            Piece::Function(name, _) => {
+                if style.contains("**") && !style.contains("sqrt") {
+                    if let Some(Piece::Number(value, _)) = parts.get(index + 1) {
+                        out.push_str(&format!("{} ** 0.5", show(*value)));
+                        index += 1;
+                    }
+                } else {
+                    out.push_str(&format!("{name}("));
+                }
+            }
+            Piece::Power(exponent, _) => {
+                let base = last_number(&out)?;
+                let cut = out.len() - base.len();
+                let power = power(&base, f64::from(*exponent), style);
+                out.truncate(cut);
+                out.push_str(&power);
+            }
+            Piece::Share(_) => {
+                // "15% of 80" is a product, "200 + 10%" a share of what stands before.
+                match parts.get(index + 1) {
+                    Some(Piece::Number(..)) | Some(Piece::Function(..)) => out.push_str(" / 100 * "),
+                    _ => out.push_str(" / 100"),
+                }
+            }
+            Piece::Then(_) => {
+                let rest = &parts[index + 1..];
+                if started && rest.iter().any(Piece::operates) {
+                    if out.contains([' '])
+                        && !(out.starts_with('(') && out.ends_with(')') && out.matches('(').count() == 1)
+                    {
+                        out = format!("({out})");
+                    }
+                    verb = None;
+                    fresh = false;
+                }
+            }
+            Piece::Verb(sign, _) => {
+                if started && ends_value(&out) {
+                    // "… then multiply that by 3" goes on with what came before.
+                    if out.contains(' ') && !out.ends_with(')') {
+                        out = format!("({out})");
+                    }
+                    fresh = false;
+                }
+                verb = Some(sign);
+            }
+        }
+        index += 1;
+    }
+    let text = out.trim().to_owned();
+    (balanced(&text) && ends_value(&text) && text.bytes().any(|byte| b"+-*/(".contains(&byte))).then_some(text)
+}
+
+fn power(base: &str, exponent: f64, style: &str) -> String {
+    let known = if style.contains("**") {
+        Some("**")
+    } else if style.contains('^') {
+        Some("^")
+    } else {
+        None
+    };
+    match known {
+        Some(sign) => format!("{base} {sign} {}", show(exponent)),
+        // A product is read by every calculator.
+        None if exponent.fract() == 0.0 && (1.0..=16.0).contains(&exponent) => {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked to be whole and small"
+            )]
+            let count = exponent as usize;
+            vec![base; count].join(" * ")
+        }
+        None => format!("{base} ^ {}", show(exponent)),
+    }
+}
+
+fn ends_value(text: &str) -> bool {
+    text.trim_end().ends_with(|c: char| c.is_ascii_digit() || c == ')')
+}
+
+fn last_number(text: &str) -> Option<String> {
+    if text.ends_with(')') {
+        return Some(text.to_owned());
+    }
+    let start = text.rfind(|c: char| !(c.is_ascii_digit() || c == '.')).map_or(0, |at| at + 1);
+    (start < text.len()).then(|| text[start..].to_owned())
+}
+
+fn balanced(text: &str) -> bool {
+    let mut depth = 0_i32;
+    for c in text.chars() {
+        depth += match c {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        if depth < 0 {
+            return false;
+        }
+    }
+    depth == 0
+}

@@ -1,0 +1,350 @@
+//! Spans given to scalar parameters so that the sum of the evidence is largest.
+
+use super::{Filled, Scope, cue, value};
+use crate::{
+    read::{Span, What},
+    schema::{Kind, Param},
+    words::{places, synonyms},
+};
+use serde_json::Value;
+
+/// How many parameters and spans are weighed against each other.
+const MAX_PARAMS: usize = 8;
+const MAX_SPANS: usize = 24;
+/// What an optional parameter needs before it is filled.
+const OPTIONAL: f64 = 1.3;
+
+/// Assigns free spans to the scalar parameters that have no value yet.
+pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value>], filled: &mut Filled) {
+    let mut open: Vec<usize> = (0..params.len())
+        .filter(|index| {
+            found[*index].is_none()
+                && params[*index].choices.is_empty()
+                && matches!(params[*index].kind, Kind::Integer | Kind::Number | Kind::Text | Kind::Any)
+        })
+        .filter(|index| !super::query::is_query(&params[*index]) || params[*index].kind != Kind::Text)
+        .collect();
+    open.sort_by_key(|index| !params[*index].required);
+    open.truncate(MAX_PARAMS);
+    open.sort_unstable();
+    let spans: Vec<usize> = (0..scope.reading.spans.len()).filter(|index| scope.free(*index)).take(MAX_SPANS).collect();
+    let scores: Vec<Vec<Option<f64>>> = spans
+        .iter()
+        .map(|span| {
+            open.iter()
+                .enumerate()
+                .map(|(rank, index)| {
+                    let param = &params[*index];
+                    let item = &scope.reading.spans[*span];
+                    if param.kind == Kind::Text
+                        && super::expression::wanted(param)
+                        && !matches!(item.what, What::Formula | What::Quoted)
+                    {
+                        return None;
+                    }
+                    value::of(param, item)?;
+                    let inside = scope.inside(*span);
+                    if !inside && !param.required {
+                        return None;
+                    }
+                    let mut score = score(param, item, scope) - if inside { 0.0 } else { 2.0 };
+                    let before = spans
+                        .iter()
+                        .filter(|other| **other < *span && scope.reading.spans[**other].same_kind(item))
+                        .count();
+                    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+                    let distance = (rank as f64 - before as f64).abs();
+                    score -= 0.12 * distance.min(4.0);
+                    if param.required {
+                        (score > -1.5).then_some(score + 4.0)
+                    } else {
+                        (score >= OPTIONAL).then_some(score)
+                    }
+                })
+                .collect()
+        })
+        .collect();
+    for (column, row) in best(&scores, open.len()) {
+        let param = &params[open[column]];
+        let item = &scope.reading.spans[spans[row]];
+        if let Some(found_value) = value::of(param, item) {
+            let strength = scores[row][column].unwrap_or(0.0) - if param.required { 4.0 } else { 0.0 };
+            filled.evidence += strength.clamp(-0.5, 3.0) / 2.0;
+            filled.sources.push((param.name.clone(), spans[row]));
+            found[open[column]] = Some(found_value);
+        }
+    }
+    for (_, span) in &filled.sources {
+        scope.take(*span);
+    }
+}
+
+/// Returns the pairs (parameter, span) of the best assignment, by dynamic programming over sets of parameters.
+fn best(scores: &[Vec<Option<f64>>], params: usize) -> Vec<(usize, usize)> {
+    let sets = 1_usize << params;
+    let mut value = vec![f64::NEG_INFINITY; sets];
+    let mut from: Vec<Vec<u8>> = Vec::with_capacity(scores.len());
+    value[0] = 0.0;
+    for row in scores {
+        let mut choice = vec![u8::MAX; sets];
+        for set in (0..sets).rev() {
+            for (column, score) in row.iter().enumerate() {
+                if let Some(score) = score.filter(|_| set & (1 << column) != 0) {
+                    let candidate = value[set & !(1 << column)] + score;
+                    if candidate > value[set] + 1e-9 {
+                        value[set] = candidate;
+                        choice[set] = u8::try_from(column).unwrap_or(u8::MAX);
+                    }
+                }
+            }
+        }
+        from.push(choice);
+    }
+    let mut set = (0..sets).fold(0, |best, set| if value[set] > value[best] { set } else { best });
+    let mut out = Vec::new();
+    for row in (0..scores.len()).rev() {
+        let column = from[row][set];
+        if column != u8::MAX {
+            out.push((usize::from(column), row));
+            set &= !(1 << usize::from(column));
+        }
+    }
+    out
+}
+
+/// Returns how much speaks for a span as a parameter's value.
+#[must_use]
+pub fn score(param: &Param, span: &Span, scope: &Scope<'_>) -> f64 {
+    let near = cue::around(param, span, scope) + cue::role(param, span, scope);
+    near + match param.kind {
+        Kind::Integer | Kind::Number => number(param, span),
+        _ => text(param, span, scope),
+    }
+}
+
+fn number(param: &Param, span: &Span) -> f64 {
+    let Some(number) = span.number() else { return 0.5 };
+    let mut score = 0.0;
+    let like = |words: &[&str]| {
+        param.named(words) || param.stems.iter().any(|own| words.iter().any(|word| crate::words::stem(word) == *own))
+    };
+    let rate = like(&[
+        "rate",
+        "percent",
+        "percentage",
+        "interest",
+        "ratio",
+        "discount",
+        "probability",
+        "alpha",
+        "yield",
+        "margin",
+        "level",
+        "tax",
+    ]);
+    if number.percent {
+        score += if rate { 1.6 } else { -1.0 };
+    }
+    if number.money {
+        let money = like(&[
+            "price",
+            "amount",
+            "cost",
+            "budget",
+            "principal",
+            "investment",
+            "income",
+            "salary",
+            "money",
+            "value",
+            "payment",
+            "loan",
+            "cash",
+            "deposit",
+            "revenue",
+            "worth",
+            "fee",
+            "bet",
+            "dividend",
+        ]);
+        score += if money { 1.3 } else { -0.6 };
+    } else if number.percent && like(&["price", "amount", "cost"]) {
+        score -= 0.5;
+    }
+    if number.ordinal {
+        score -= 0.6;
+    }
+    if let Some(unit) = &number.unit {
+        score += unit_fit(param, unit);
+    }
+    let yearish = number.value.fract() == 0.0
+        && (1500.0..=2100.0).contains(&number.value)
+        && number.unit.is_none()
+        && !number.money
+        && !number.percent;
+    if param.named(&["year"]) && !param.named(&["years"])
+        || param.name_stems.iter().any(|stem| stem == "year") && !param.name.contains("years")
+    {
+        score += if yearish { 1.5 } else { -1.0 };
+    } else if yearish {
+        score -= 0.3;
+    }
+    score
+}
+
+/// Returns how well a unit that is written at a number fits a parameter.
+fn unit_fit(param: &Param, unit: &str) -> f64 {
+    let words: &[&str] = match unit {
+        "m" | "cm" | "km" | "mm" | "ft" | "in" | "mi" | "inch" | "inches" | "meters" => {
+            &["length", "height", "distance", "width", "radius", "base", "side", "depth", "altitude"]
+        }
+        "kg" | "g" | "lb" | "lbs" | "mg" => &["mass", "weight", "quantity", "amount"],
+        "s" | "sec" | "min" | "h" | "hr" | "hrs" | "ms" => &["time", "duration", "seconds", "minutes", "hours"],
+        "k" | "c" | "f" => &["temperature", "temp", "charge"],
+        _ => return 0.0,
+    };
+    if param.named(words) {
+        1.5
+    } else if param.stems.iter().any(|own| words.iter().any(|word| synonyms::alike(&crate::words::stem(word), own))) {
+        0.6
+    } else {
+        0.0
+    }
+}
+
+fn text(param: &Param, span: &Span, scope: &Scope<'_>) -> f64 {
+    let like = |words: &[&str]| {
+        param.named(words) || param.stems.iter().any(|own| words.iter().any(|word| crate::words::stem(word) == *own))
+    };
+    let dated = param.named(&["date", "day", "when", "checkin", "checkout", "deadline"])
+        || param.format.as_deref() == Some("date");
+    let timed = param.named(&["time", "hour"]) || param.format.as_deref() == Some("time");
+    let coded = param.named(&[
+        "id",
+        "code",
+        "number",
+        "no",
+        "isbn",
+        "sku",
+        "zip",
+        "zipcode",
+        "postal",
+        "phone",
+        "account",
+        "ticker",
+        "reference",
+    ]);
+    let formula = param.named(&["function", "equation", "expression", "formula", "polynomial"])
+        || like(&["function", "equation", "expression"]);
+    let place = param.named(&[
+        "location",
+        "city",
+        "place",
+        "country",
+        "region",
+        "state",
+        "area",
+        "destination",
+        "origin",
+        "town",
+        "loc",
+        "from",
+        "to",
+    ]);
+    let unit = param.named(&["unit", "units", "system", "method", "format", "mode", "language", "currency", "status"]);
+    let patterned = if param.pattern.is_some() { 4.0 } else { 0.0 };
+    let base = match &span.what {
+        What::Quoted => 1.8,
+        What::Email => {
+            if param.named(&["email", "mail", "recipient", "to", "address"]) {
+                3.0
+            } else {
+                -1.0
+            }
+        }
+        What::Url => {
+            if param.named(&["url", "link", "uri", "website", "repo", "site", "page"]) {
+                3.0
+            } else {
+                -1.0
+            }
+        }
+        What::Code => {
+            if coded {
+                2.2
+            } else {
+                0.2
+            }
+        }
+        What::Formula => {
+            if formula {
+                3.0
+            } else {
+                -1.2
+            }
+        }
+        What::Day(_) => {
+            if dated {
+                3.0
+            } else if place {
+                -4.0
+            } else {
+                -1.5
+            }
+        }
+        What::Time(..) => {
+            if timed {
+                3.0
+            } else if dated {
+                0.2
+            } else {
+                -1.8
+            }
+        }
+        What::Number(number) => {
+            if coded {
+                1.0
+            } else if dated && (1500.0..=2100.0).contains(&number.value) || param.named(&["year"]) {
+                1.0
+            } else if param.named(&["name", "location", "city"]) {
+                -3.0
+            } else {
+                -1.6
+            }
+        }
+        What::Name => {
+            let region = span.text.split(", ").any(places::is_region);
+            if dated || timed || coded {
+                -1.2
+            } else if formula {
+                -1.0
+            } else if place && region {
+                2.0
+            } else if unit {
+                -0.6
+            } else {
+                1.2
+            }
+        }
+        What::Phrase => {
+            let words: Vec<&crate::words::Token> = scope.reading.tokens[span.tokens.0..=span.tokens.1].iter().collect();
+            let task = words
+                .iter()
+                .filter(|word| {
+                    scope.task.iter().any(|own| own == &word.stem)
+                        || param.name_stems.iter().any(|own| own == &word.stem)
+                })
+                .count();
+            #[expect(clippy::cast_precision_loss, reason = "small counts")]
+            let share = task as f64 / words.len().max(1) as f64;
+            if dated || timed || coded {
+                -2.5
+            } else if place {
+                -0.4 - share
+            } else {
+                0.2 - 2.2 * share
+            }
+        }
+    };
+    base + patterned
+}

@@ -1,0 +1,227 @@
+//! Free texts: search queries, messages, reasons.
+
+use super::Scope;
+use crate::{
+    schema::Param,
+    words::{stop, synonyms},
+};
+
+/// Returns whether a parameter takes the words of the question themselves.
+#[must_use]
+pub fn is_query(param: &Param) -> bool {
+    let last = param.name_stems.last().map_or("", String::as_str);
+    const NAMES: &[&str] = &[
+        "query",
+        "q",
+        "search",
+        "keyword",
+        "keywords",
+        "question",
+        "prompt",
+        "term",
+        "terms",
+        "topic",
+        "text",
+        "input",
+        "message",
+        "content",
+        "subject",
+        "reason",
+        "description",
+        "note",
+        "comment",
+    ];
+    NAMES.iter().any(|name| crate::words::stem(name) == last) && param.choices.is_empty() && param.pattern.is_none()
+}
+
+/// Returns the words of the clause that a free text parameter should take.
+#[must_use]
+pub fn read(param: &Param, scope: &mut Scope<'_>, siblings: usize) -> Option<(String, f64)> {
+    if !is_query(param) {
+        return if param.required { last_resort(param, scope) } else { None };
+    }
+    if param.named(&["reason"]) {
+        return reason(scope);
+    }
+    if let Some(quote) = (0..scope.reading.spans.len()).find(|index| {
+        scope.inside(*index) && scope.free(*index) && scope.reading.spans[*index].what == crate::read::What::Quoted
+    }) {
+        scope.take(quote);
+        return Some((scope.reading.spans[quote].text.clone(), 1.0));
+    }
+    let (first, last) = object(scope)?;
+    let untouched = !scope.used[first..=last].iter().any(|used| *used);
+    let text = if untouched && (siblings == 1 || last - first < 8) {
+        joined(scope, first, last, siblings > 1 || last - first > 8)
+    } else {
+        joined(scope, first, last, true)
+    };
+    if text.is_empty() || (!param.required && siblings > 3 && !names_content(scope, first, last)) {
+        return None;
+    }
+    scope.used[first..=last].fill(true);
+    Some((text, 0.8))
+}
+
+/// Returns the range of the clause's object: what stands after the words that only ask.
+fn object(scope: &Scope<'_>) -> Option<(usize, usize)> {
+    let tokens = &scope.reading.tokens;
+    let end = scope.window.1.min(tokens.len().checked_sub(1)?);
+    let filler = |at: usize| {
+        let lower = tokens[at].lower.as_str();
+        !tokens[at].word || stop::is_stop(lower) || stop::is_command(lower) || stop::is_question(lower)
+    };
+    let mut first = scope.window.0;
+    while first <= end && (filler(first) || lead(scope, first)) {
+        first += 1;
+    }
+    let mut last = end;
+    while last > first
+        && (!tokens[last].word
+            || stop::is_stop(&tokens[last].lower) && !matches!(tokens[last].lower.as_str(), "it" | "us"))
+    {
+        last -= 1;
+    }
+    if first > end {
+        // Nothing but small words: take them as they are.
+        let first = (scope.window.0..=end).find(|at| {
+            tokens[*at].word && !stop::is_question(&tokens[*at].lower) && !stop::is_command(&tokens[*at].lower)
+        })?;
+        return (first <= last.max(first)).then_some((first, last.max(first)));
+    }
+    Some((first, last))
+}
+
+/// Returns whether a word introduces the object ("information about X", "meaning of X", "articles on X").
+fn lead(scope: &Scope<'_>, at: usize) -> bool {
+    let next = scope.reading.lower(at + 1);
+    let word = &scope.reading.tokens[at];
+    if word.capital() && at > scope.window.0 {
+        return false;
+    }
+    let tied = scope.task.iter().any(|own| *own == word.stem)
+        || matches!(
+            word.lower.as_str(),
+            "information"
+                | "info"
+                | "details"
+                | "facts"
+                | "anything"
+                | "something"
+                | "everything"
+                | "curious"
+                | "interested"
+                | "wondering"
+                | "explanation"
+                | "definition"
+                | "meaning"
+                | "overview"
+                | "latest"
+                | "web"
+                | "internet"
+                | "online"
+        );
+    tied && (matches!(next, "about" | "on" | "of" | "for" | "regarding" | "in" | "the" | "by")
+        || word.lower.ends_with("ed")
+        || stop::is_command(&word.lower)
+        || scope.reading.tokens.get(at + 1).is_some_and(|t| scope.task.contains(&t.stem) && lead(scope, at + 1)))
+}
+
+fn names_content(scope: &Scope<'_>, first: usize, last: usize) -> bool {
+    (first..=last).any(|at| {
+        let token = &scope.reading.tokens[at];
+        token.word
+            && !scope.used[at]
+            && !stop::is_stop(&token.lower)
+            && !scope.task.iter().any(|own| synonyms::alike(own, &token.stem))
+    })
+}
+
+fn joined(scope: &Scope<'_>, first: usize, last: usize, tidy: bool) -> String {
+    let tokens = &scope.reading.tokens;
+    if !tidy {
+        return scope.reading.slice(first, last).to_owned();
+    }
+    // The tool's own words say what is searched, not what for; they stay only when nothing else does.
+    let kept: Vec<usize> = (first..=last).filter(|at| tokens[*at].word && !scope.used[*at]).collect();
+    let content: Vec<usize> = kept.iter().copied().filter(|at| !stop::is_stop(&tokens[*at].lower)).collect();
+    let own: Vec<usize> = content
+        .iter()
+        .copied()
+        .filter(|at| tokens[*at].capital() || !scope.task.iter().any(|task| *task == tokens[*at].stem))
+        .collect();
+    let chosen = if own.is_empty() { content } else { own };
+    let (Some(from), Some(to)) = (chosen.first().copied(), chosen.last().copied()) else { return String::new() };
+    // Small words between two kept ones stay when nothing was taken out between them.
+    if (from..=to).all(|at| chosen.contains(&at) || stop::is_stop(&tokens[at].lower) && !scope.used[at]) {
+        return scope.reading.slice(from, to).to_owned();
+    }
+    chosen.iter().map(|at| tokens[*at].text.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns what stands after "because", or the last part of the text that names no other value.
+fn reason(scope: &mut Scope<'_>) -> Option<(String, f64)> {
+    let tokens = &scope.reading.tokens;
+    let end = tokens.len().checked_sub(1)?;
+    let cut = |last: usize| {
+        let mut last = last;
+        while last > 0 && !tokens[last].word {
+            last -= 1;
+        }
+        last
+    };
+    let marked = (0..=end)
+        .find(|at| matches!(tokens[*at].lower.as_str(), "because" | "since" | "cause" | "reason"))
+        .map(|at| at + 1 + usize::from(matches!(scope.reading.lower(at + 1), "is" | ":" | "of")));
+    let start = marked.or_else(|| {
+        // The clause after the last comma or full stop, when no value was read from it.
+        let comma = (0..end).rev().find(|at| matches!(tokens[*at].text.as_str(), "," | "." | ";" | "-" | ":"))?;
+        let rest = comma + 1..=end;
+        (!scope.used[rest.clone()].iter().any(|used| *used) && rest.clone().filter(|at| tokens[*at].word).count() >= 2)
+            .then_some(comma + 1)
+    })?;
+    let last = cut(end);
+    if start > last {
+        return None;
+    }
+    let start = if matches!(tokens[start].lower.as_str(), "the" | "it's" | "its") { start } else { start };
+    scope.used[start..=last].fill(true);
+    Some((scope.reading.slice(start, last).to_owned(), 0.7))
+}
+
+/// Finds something for a required text that nothing else fits: the words of the clause that the tool does not explain.
+fn last_resort(param: &Param, scope: &mut Scope<'_>) -> Option<(String, f64)> {
+    if super::expression::wanted(param)
+        || param.pattern.is_some()
+        || param.format.is_some()
+        || param.named(&[
+            "id", "code", "date", "time", "email", "phone", "zip", "password", "token", "key", "number", "url",
+            "address", "location", "city",
+        ])
+    {
+        return None;
+    }
+    let tokens = &scope.reading.tokens;
+    let end = scope.window.1.min(tokens.len().checked_sub(1)?);
+    let fits: Vec<usize> = (scope.window.0..=end)
+        .filter(|at| {
+            let token = &tokens[*at];
+            token.word
+                && !token.digit()
+                && !scope.used[*at]
+                && !stop::is_stop(&token.lower)
+                && !stop::is_command(&token.lower)
+                && !stop::is_question(&token.lower)
+                && !stop::is_faint(&token.stem)
+                && !scope.task.iter().any(|own| *own == token.stem)
+        })
+        .collect();
+    let last = *fits.last()?;
+    let mut first = last;
+    while first > scope.window.0 && fits.contains(&(first - 1)) {
+        first -= 1;
+    }
+    let text = scope.reading.slice(first, last).trim_end_matches("'s").to_owned();
+    scope.used[first..=last].fill(true);
+    Some((text, 0.1))
+}

@@ -1,0 +1,329 @@
+//! What to do next: which tools to call with which arguments, or what to say instead.
+
+pub mod chain;
+pub mod clauses;
+pub mod expand;
+pub mod follow;
+pub mod repair;
+
+use crate::{
+    choose::{Fit, Toolbox},
+    fill::Filled,
+    read::Reading,
+    turn::Turn,
+};
+use bedplate_core::time::Timestamp;
+use serde_json::{Map, Value};
+
+/// How many calls a turn may make.
+pub const MAX_CALLS: usize = 12;
+/// What a tool must reach to be called unasked.
+const THRESHOLD: f64 = 1.0;
+/// How many tools are filled for one clause.
+const SHORT_LIST: usize = 6;
+
+/// A call that should be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The tool.
+    pub name: String,
+    /// The arguments.
+    pub args: Map<String, Value>,
+}
+
+/// What comes next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// These calls, at once.
+    Calls(Vec<Call>),
+    /// A question: the tool cannot be called without these parameters.
+    Ask {
+        /// The tool's name.
+        tool: String,
+        /// The parameters' names.
+        missing: Vec<String>,
+    },
+    /// Nothing more to call: word the results.
+    Answer,
+    /// No tool fits.
+    Nothing,
+}
+
+/// A clause with the tool that serves it.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Index into the toolbox.
+    pub tool: usize,
+    /// First and last token, inclusive.
+    pub window: (usize, usize),
+    /// How surely, before filling.
+    pub score: f64,
+}
+
+/// Decides for the last of the turns. `must` says that some tool has to be called, `only` which.
+#[must_use]
+pub fn next(toolbox: &Toolbox, turns: &[Turn], now: Timestamp, must: bool, only: Option<&str>) -> Next {
+    let Some(turn) = turns.last() else { return Next::Nothing };
+    if let Some(calls) = repair::calls(toolbox, turn) {
+        return Next::Calls(calls);
+    }
+    let made = turn.steps.len();
+    if made >= MAX_CALLS {
+        return Next::Answer;
+    }
+    let mut reading = Reading::new(&turn.question, now);
+    if let Some(next) = follow::next(toolbox, turns, &reading, now) {
+        return fresh(turn, next);
+    }
+    let mut tasks = tasks(toolbox, &reading, must, only);
+    if let Some((whole, joined)) = continued(toolbox, turns, &tasks, now) {
+        reading = whole;
+        tasks = joined;
+    }
+    if tasks.is_empty() {
+        return if made > 0 { Next::Answer } else { Next::Nothing };
+    }
+    let mut calls = Vec::new();
+    let mut ask = None;
+    for (index, task) in tasks.iter().enumerate() {
+        let tool = &toolbox.tools[task.tool];
+        for filled in expand::expand(tool, &reading, task.window) {
+            match complete(toolbox, turns, &reading, &tasks[..index], task, filled, now) {
+                chain::Completed::Ready(args) => calls.push(Call { name: tool.name.clone(), args }),
+                chain::Completed::First(call) => calls.push(call),
+                chain::Completed::Later => {}
+                chain::Completed::Missing(missing) => {
+                    ask.get_or_insert(Next::Ask { tool: tool.name.clone(), missing });
+                }
+            }
+        }
+    }
+    match fresh(turn, Next::Calls(calls)) {
+        Next::Calls(calls) => Next::Calls(calls),
+        _ if made > 0 && ask.is_none() => Next::Answer,
+        // A result that was to bring the missing value has come and did not.
+        _ if made > 0 && turn.steps.iter().all(|step| step.output.is_some()) => Next::Answer,
+        other => ask.unwrap_or(other),
+    }
+}
+
+/// Joins an answer to the assistant's question with what was asked before it.
+fn continued(toolbox: &Toolbox, turns: &[Turn], tasks: &[Task], now: Timestamp) -> Option<(Reading, Vec<Task>)> {
+    let [.., before, turn] = turns else { return None };
+    if !before.steps.is_empty() || !before.answer.trim_end().ends_with('?') || turn.question.len() > 400 {
+        return None;
+    }
+    let whole =
+        Reading::new(&format!("{}. {}", before.question.trim_end_matches(['?', '.', '!', ' ']), turn.question), now);
+    let joined = self::tasks(toolbox, &whole, false, None);
+    let same = joined.len() == 1 && tasks.iter().all(|task| task.tool == joined[0].tool);
+    same.then_some((whole, joined))
+}
+
+/// Returns the call that must be made although values are missing: they are the plainest that the schema allows.
+#[must_use]
+pub fn forced(toolbox: &Toolbox, name: &str, question: &str, now: Timestamp) -> Call {
+    let mut args = Map::new();
+    if let Some(tool) = toolbox.tools.iter().find(|tool| tool.name == name) {
+        let reading = Reading::new(question, now);
+        let mut scope = crate::fill::Scope::new(&reading, (0, reading.tokens.len().saturating_sub(1)), tool);
+        let filled = crate::fill::fill(tool, &mut scope);
+        args = filled.args;
+        for param in tool.params.iter().filter(|param| filled.missing.contains(&param.name)) {
+            args.insert(param.name.clone(), crate::fill::value::plainest(param, question));
+        }
+    }
+    Call { name: name.to_owned(), args }
+}
+
+/// Removes calls that were made already; none left means that the answer is due.
+fn fresh(turn: &Turn, next: Next) -> Next {
+    let Next::Calls(calls) = next else { return next };
+    let mut out: Vec<Call> = Vec::new();
+    for call in calls {
+        let known = turn.steps.iter().any(|step| step.name == call.name && step.input.as_object() == Some(&call.args));
+        if !known && !out.contains(&call) {
+            out.push(call);
+        }
+    }
+    out.truncate(MAX_CALLS - turn.steps.len().min(MAX_CALLS));
+    if out.is_empty() { Next::Answer } else { Next::Calls(out) }
+}
+
+fn complete(
+    toolbox: &Toolbox,
+    turns: &[Turn],
+    reading: &Reading,
+    before: &[Task],
+    task: &Task,
+    filled: Filled,
+    now: Timestamp,
+) -> chain::Completed {
+    if filled.missing.is_empty() {
+        return chain::Completed::Ready(filled.args);
+    }
+    chain::complete(&chain::Situation { toolbox, turns, reading, before, task, now }, filled)
+}
+
+/// Returns which tools serve which parts of a question.
+#[must_use]
+pub fn tasks(toolbox: &Toolbox, reading: &Reading, must: bool, only: Option<&str>) -> Vec<Task> {
+    if let Some(tool) = only.and_then(|name| toolbox.tools.iter().position(|tool| tool.name == name)) {
+        let window = (0, reading.tokens.len().saturating_sub(1));
+        return vec![Task { tool, window, score: THRESHOLD }];
+    }
+    let mut tasks: Vec<Task> = Vec::new();
+    let mut lead: Option<usize> = None;
+    for window in clauses::clauses(reading) {
+        match best(toolbox, reading, window) {
+            Some((tool, score)) => {
+                let from = lead.take().unwrap_or(window.0);
+                join(toolbox, reading, &mut tasks, Task { tool, window: (from, window.1), score });
+            }
+            // Words that ask for nothing of their own belong to what they stand by.
+            None => match tasks.last_mut() {
+                Some(task) => task.window.1 = window.1,
+                None => lead = Some(lead.unwrap_or(window.0)),
+            },
+        }
+    }
+    let all = (0, reading.tokens.len().saturating_sub(1));
+    if tasks.is_empty() && !reading.tokens.is_empty() {
+        tasks.extend(best(toolbox, reading, all).map(|(tool, score)| Task { tool, window: all, score }));
+    }
+    if tasks.is_empty() && must && !toolbox.tools.is_empty() {
+        let tool = rank(toolbox, reading, all).first().map_or(0, |(tool, ..)| *tool);
+        tasks.push(Task { tool, window: all, score: 0.0 });
+    }
+    tasks
+}
+
+/// Adds a task, or widens the last one when both are parts of one call.
+fn join(toolbox: &Toolbox, reading: &Reading, tasks: &mut Vec<Task>, task: Task) {
+    if let Some(last) = tasks.last_mut().filter(|last| last.tool == task.tool) {
+        let tool = &toolbox.tools[task.tool];
+        let own = |window: (usize, usize)| {
+            let mut scope = crate::fill::Scope::new(reading, window, tool);
+            for index in 0..reading.spans.len() {
+                scope.blocked[index] = !scope.inside(index);
+            }
+            crate::fill::fill(tool, &mut scope)
+        };
+        let (left, right) = (own(last.window), own(task.window));
+        let required = tool.required().count();
+        let separate = required > 0
+            && left.missing.is_empty()
+            && right.missing.len() < required
+            && left.args != right.args
+            && !right.args.is_empty()
+            && (required > 1 || right.missing.is_empty());
+        if !separate {
+            last.window.1 = task.window.1;
+            return;
+        }
+    }
+    tasks.push(task);
+}
+
+/// Returns the tool that serves a clause; none when nothing fits well enough.
+fn best(toolbox: &Toolbox, reading: &Reading, window: (usize, usize)) -> Option<(usize, f64)> {
+    let (tool, score, fit) = *rank(toolbox, reading, window).first()?;
+    let enough = score >= THRESHOLD
+        && (toolbox.tools[tool].open
+            || fit.shape >= 0.8
+            || fit.covered >= 0.15
+            || fit.named >= 0.5
+            || fit.overlap >= 2.5);
+    enough.then_some((tool, score))
+}
+
+/// Returns the tools in order of how well they serve a clause.
+fn rank(toolbox: &Toolbox, reading: &Reading, window: (usize, usize)) -> Vec<(usize, f64, Fit)> {
+    let mut fits: Vec<(usize, f64, Fit)> = toolbox
+        .tools
+        .iter()
+        .enumerate()
+        .map(|(index, tool)| {
+            let fit = toolbox.fit(tool, reading, window);
+            (index, fit.overlap, fit)
+        })
+        .collect();
+    fits.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for (index, score, fit) in fits.iter_mut().take(SHORT_LIST) {
+        let tool = &toolbox.tools[*index];
+        let mut scope = crate::fill::Scope::new(reading, window, tool);
+        let filled = crate::fill::fill(tool, &mut scope);
+        let shaped =
+            strong_shape(tool, &filled) + if tool.open { informational(reading, window, &filled) } else { 0.0 };
+        #[expect(clippy::cast_precision_loss, reason = "small counts")]
+        let lack = filled.missing.len() as f64;
+        *score = fit.overlap + 0.6 * fit.named + 0.35 * filled.evidence.min(3.0) + shaped - 0.4 * lack.min(3.0);
+        fit.shape = shaped;
+    }
+    let listed = fits.len().min(SHORT_LIST);
+    fits[..listed].sort_by(|a, b| b.1.total_cmp(&a.1));
+    fits
+}
+
+/// Returns a bonus for a clause that asks to be told of something, for tools that look up anything.
+fn informational(reading: &Reading, window: (usize, usize), filled: &Filled) -> f64 {
+    if !filled.missing.is_empty() {
+        return 0.0;
+    }
+    let words: Vec<&str> = reading.tokens[window.0..=window.1.min(reading.tokens.len().saturating_sub(1))]
+        .iter()
+        .filter(|token| token.word)
+        .map(|token| token.lower.as_str())
+        .collect();
+    let has = |word: &str| words.contains(&word);
+    let own = words.iter().any(|word| matches!(*word, "my" | "i" | "me" | "mine"))
+        && !(has("tell")
+            || has("show")
+            || has("give")
+            || has("for")
+            || has("like")
+            || has("want")
+            || has("can")
+            || has("need"));
+    let asks = words.iter().any(|word| {
+        matches!(
+            *word,
+            "what"
+                | "what's"
+                | "whats"
+                | "who"
+                | "who's"
+                | "explain"
+                | "describe"
+                | "define"
+                | "search"
+                | "lookup"
+                | "about"
+                | "which"
+                | "where"
+                | "why"
+                | "when"
+                | "how"
+                | "information"
+                | "info"
+                | "meaning"
+        )
+    }) || has("look") && has("up")
+        || has("find") && has("out");
+    if asks && !own { 1.3 } else { 0.0 }
+}
+
+/// Returns a bonus for arguments whose shape alone says what is meant: arithmetic, an id of the tool's own pattern.
+fn strong_shape(tool: &crate::schema::Tool, filled: &Filled) -> f64 {
+    let mut bonus: f64 = 0.0;
+    for param in &tool.params {
+        let Some(value) = filled.args.get(&param.name) else { continue };
+        if crate::fill::expression::wanted(param) && value.is_string() {
+            bonus += 2.0;
+        }
+        if param.pattern.is_some() && value.is_string() {
+            bonus += 0.8;
+        }
+    }
+    bonus
+}

@@ -1,0 +1,152 @@
+//! Text as tokens: what the rest of the crate reads instead of characters.
+
+pub mod date;
+pub mod number;
+pub mod places;
+pub mod stem;
+pub mod stop;
+pub mod synonyms;
+
+pub use stem::stem;
+
+/// How many bytes of a text are read; the rest is ignored, so that a reply's time is bounded.
+pub const MAX_TEXT: usize = 16_000;
+
+/// A word, number or punctuation mark of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Where it starts, in bytes.
+    pub start: usize,
+    /// Where it ends, in bytes.
+    pub end: usize,
+    /// The characters as written.
+    pub text: String,
+    /// The characters in lower case.
+    pub lower: String,
+    /// The stem, see [`stem`].
+    pub stem: String,
+    /// Whether it is made of letters or digits.
+    pub word: bool,
+}
+
+impl Token {
+    /// Returns whether the first letter is a capital.
+    #[must_use]
+    pub fn capital(&self) -> bool {
+        self.text.chars().next().is_some_and(char::is_uppercase)
+    }
+
+    /// Returns whether it begins with a digit.
+    #[must_use]
+    pub fn digit(&self) -> bool {
+        self.text.starts_with(|c: char| c.is_ascii_digit())
+    }
+}
+
+/// Splits a text into tokens. Hyphens, apostrophes, dots and commas stay inside a word when both neighbours are letters
+/// or digits (a comma or dot only between digits, a dot also between letters without a space).
+#[must_use]
+pub fn tokens(text: &str) -> Vec<Token> {
+    let text = clip(text);
+    let chars: Vec<(usize, char)> = text.char_indices().collect();
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < chars.len() {
+        let (start, c) = chars[at];
+        if c.is_whitespace() {
+            at += 1;
+            continue;
+        }
+        let mut next = at + 1;
+        if is_word(c) {
+            while next < chars.len() && (is_word(chars[next].1) || joins(&chars, next)) {
+                next += 1;
+            }
+        }
+        let end = chars.get(next).map_or(text.len(), |(index, _)| *index);
+        out.push(token(&text[start..end], start));
+        at = next;
+    }
+    out
+}
+
+/// Returns the first [`MAX_TEXT`] bytes of a text, cut between characters.
+#[must_use]
+pub fn clip(text: &str) -> &str {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Returns the stems of the words of a text, with identifiers split at case changes, `_`, `-` and `.`.
+#[must_use]
+pub fn stems(text: &str) -> Vec<String> {
+    let mut spaced = String::with_capacity(text.len() + 8);
+    let mut before = ' ';
+    for c in clip(text).chars() {
+        if c.is_uppercase() && before.is_lowercase() {
+            spaced.push(' ');
+        }
+        spaced.push(if is_word(c) && c != '_' { c } else { ' ' });
+        before = c;
+    }
+    spaced.split_whitespace().map(|word| stem(&word.to_lowercase())).collect()
+}
+
+/// Returns the stems that carry meaning: without function words.
+#[must_use]
+pub fn content_stems(text: &str) -> Vec<String> {
+    let mut spaced = String::with_capacity(text.len() + 8);
+    let mut before = ' ';
+    for c in clip(text).chars() {
+        if c.is_uppercase() && before.is_lowercase() {
+            spaced.push(' ');
+        }
+        spaced.push(if is_word(c) && c != '_' { c } else { ' ' });
+        before = c;
+    }
+    spaced
+        .split_whitespace()
+        .map(str::to_lowercase)
+        .filter(|word| !stop::is_stop(word) && word.chars().count() > 1)
+        .map(|word| stem(&word))
+        .collect()
+}
+
+fn token(text: &str, start: usize) -> Token {
+    let lower = text.to_lowercase();
+    let bare = lower.strip_suffix("'s").or_else(|| lower.strip_suffix("’s")).unwrap_or(&lower);
+    Token {
+        start,
+        end: start + text.len(),
+        text: text.to_owned(),
+        stem: stem(bare),
+        word: text.starts_with(is_word),
+        lower,
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn joins(chars: &[(usize, char)], at: usize) -> bool {
+    let (Some(before), Some(after)) = (at.checked_sub(1).map(|i| chars[i].1), chars.get(at + 1).map(|pair| pair.1))
+    else {
+        return false;
+    };
+    match chars[at].1 {
+        '-' | '\'' | '’' => before.is_alphanumeric() && after.is_alphanumeric(),
+        '.' => (before.is_ascii_digit() && after.is_ascii_digit()) || (before.is_alphabetic() && after.is_alphabetic()),
+        ',' => {
+            // "1,000" is one number, "5,10 and 15" is a list: a group has exactly three digits.
+            let group = chars[at + 1..].iter().take_while(|pair| pair.1.is_ascii_digit()).count();
+            let head = chars[..at].iter().rev().take_while(|pair| pair.1.is_ascii_digit() || pair.1 == ',').count();
+            before.is_ascii_digit() && group == 3 && (1..=11).contains(&head)
+        }
+        ':' => before.is_ascii_digit() && after.is_ascii_digit(),
+        _ => false,
+    }
+}

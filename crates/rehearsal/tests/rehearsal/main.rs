@@ -1,0 +1,7 @@
+//! The rehearsal model, seen from outside: conversations in, replies out.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+mod bfcl;
+mod conversations;
+mod properties;
+mod support;
