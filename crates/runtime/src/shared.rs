@@ -50,6 +50,9 @@ pub struct Options {
     pub lease: Duration,
     /// How long an idle run stays in memory.
     pub idle: Duration,
+    /// Whether what is due, or was left behind, is taken up. Without it only what is asked for is done: for looking at
+    /// journals without setting anything in motion.
+    pub recover: bool,
 }
 
 /// A run as its tenant addresses it. The tenant is part of the key, so that one tenant's word can never reach, load or

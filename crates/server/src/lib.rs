@@ -1,1 +1,24 @@
-//! The HTTP face: routes, authentication, OpenAPI, the page.
+//! The HTTP face of Bedplate: routes, authentication, live streams, OpenAPI and the page.
+//!
+//! Invariant: nothing here knows a store, a provider or a tool; everything goes through the runtime and the ports.
+//! Handlers are thin: they parse, call and render.
+
+pub mod access;
+mod error;
+mod extract;
+pub mod key;
+mod metrics;
+mod page;
+mod request;
+pub mod routes;
+mod serve;
+mod sse;
+mod state;
+mod wire;
+
+pub use self::{
+    access::Access,
+    error::ApiError,
+    serve::{ServeError, serve},
+    state::{App, Options},
+};

@@ -43,11 +43,14 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Starts driving: what was left behind is taken up at once. Must be called within a Tokio runtime.
+    /// Starts driving: what was left behind is taken up at once, unless the options say otherwise. Must be called within a Tokio runtime.
     #[must_use]
     pub fn start(options: Options) -> Self {
+        let recover = options.recover;
         let shared = Shared::new(options);
-        tokio::spawn(scheduler::run(Arc::clone(&shared)));
+        if recover {
+            tokio::spawn(scheduler::run(Arc::clone(&shared)));
+        }
         Self { shared }
     }
 

@@ -77,6 +77,7 @@ pub fn options(
         entropy: Arc::new(SimEntropy::new(7)),
         lease: Duration::from_secs(30),
         idle: Duration::from_secs(60),
+        recover: true,
     }
 }
 

@@ -1,0 +1,311 @@
+//! The composition root: makes one running instance out of a project folder and a data folder.
+
+mod models;
+mod reload;
+
+use crate::{
+    client::Target,
+    data::{DataFolder, Running},
+    error::{Error, Kind},
+};
+use bedplate_core::port::clock::{Clock, Entropy};
+use bedplate_gateway::{Gateway, Timeouts};
+use bedplate_project::{Problem, Project, ProjectHandle, Severity};
+use bedplate_runtime::{
+    Runtime,
+    system::{SystemClock, SystemEntropy},
+};
+use bedplate_server::{Access, App, key::Pepper};
+use bedplate_store::Store;
+use bedplate_tools::{DatabaseSpec, Databases, HttpLimits, ToolBox};
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+pub use models::discover;
+
+/// Where a server listens when nobody says.
+const LISTEN: &str = "127.0.0.1:7878";
+
+/// How long a claim on a run holds. One process owns the store, so nobody waits for it in practice.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// How long a run that nobody asks for stays in memory.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How an instance is wanted.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The project folder.
+    pub project: PathBuf,
+    /// The data folder; none: `.bedplate` in the project.
+    pub data: Option<PathBuf>,
+    /// The address to listen on; none: the project's, else the default.
+    pub listen: Option<String>,
+    /// What stands behind the route `auto`; none: a real model as soon as one is found.
+    pub model: Option<String>,
+    /// Whether interrupted work is taken up, and due work done.
+    pub drive: bool,
+    /// Whether other commands may find this instance and its project's files are watched.
+    pub announce: bool,
+}
+
+impl Setup {
+    /// Returns the plain setup of a command's target.
+    pub fn of(target: &Target) -> Self {
+        Self {
+            project: target.project.clone(),
+            data: target.data.clone(),
+            listen: None,
+            model: None,
+            drive: true,
+            announce: false,
+        }
+    }
+}
+
+/// A running instance.
+pub struct Instance {
+    /// How to reach it.
+    pub running: Running,
+    /// The project's name.
+    pub project: String,
+    /// What whoever started it should know.
+    pub notices: Vec<String>,
+    folder: DataFolder,
+    announced: bool,
+    runtime: Runtime,
+    gateway: Arc<Gateway>,
+    look_for_model: bool,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+    store: Store,
+    _watcher: Option<bedplate_project::Watcher>,
+}
+
+/// Loads and checks a project; all problems are there also when it can be used.
+pub fn load(folder: &Path) -> (Option<Project>, Vec<Problem>) {
+    let (project, mut problems) = Project::load(folder, &bedplate_tools::builtin::definitions());
+    let Some(project) = project else { return (None, problems) };
+    let tools = tool_problems(&project);
+    let broken = tools.iter().any(|problem| problem.severity == Severity::Error);
+    problems.extend(tools);
+    ((!broken).then_some(project), problems)
+}
+
+/// Returns what is wrong with the tools of `project` as far as that shows without calling them: their SQL is prepared
+/// against databases that are built from the seeds in a folder of their own, which is removed again.
+fn tool_problems(project: &Project) -> Vec<Problem> {
+    let scratch = std::env::temp_dir().join(format!("bedplate-check-{:032x}", rand::random::<u128>()));
+    let (databases, errors) = Databases::rehearse(&scratch, &database_specs(project));
+    let mut problems: Vec<Problem> = errors
+        .iter()
+        .map(|error| problem("bedplate.toml".into(), "invalid_database", error.to_string()))
+        .collect();
+    let tools = ToolBox::new(bedplate_tools::Options {
+        databases: Arc::new(databases),
+        secrets: Arc::new(|_| None),
+        http: HttpLimits::default(),
+    });
+    let declared = project.tools.iter().filter(|(_, tool)| tool.kind != bedplate_tools::builtin::KIND);
+    for (name, tool) in declared {
+        let file = format!("tools/{name}.toml");
+        problems.extend(tools.check(tool).into_iter().map(|message| problem(file.clone(), "invalid_tool", message)));
+    }
+    // Only the scratch databases are lost when this fails.
+    let _ = std::fs::remove_dir_all(&scratch);
+    problems
+}
+
+fn problem(file: String, code: &'static str, message: String) -> Problem {
+    Problem { file, line: 1, column: 1, code, message, hint: None, severity: Severity::Error }
+}
+
+fn database_specs(project: &Project) -> Vec<DatabaseSpec> {
+    let databases = project.config.databases.iter();
+    databases.map(|database| DatabaseSpec { name: database.name.clone(), seed: database.seed.clone() }).collect()
+}
+
+/// Starts an instance. It is ready when this returns.
+///
+/// # Errors
+/// When the project has problems, the data folder is in use, or the address cannot be listened on.
+pub async fn start(setup: Setup) -> Result<Instance, Error> {
+    log();
+    let project = usable(&setup.project)?;
+    let folder = DataFolder::open(&setup.project, setup.data.as_deref())?;
+    let pepper = Pepper::new(folder.pepper()?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+
+    let store = Store::open(folder.path(), bedplate_store::Options::default()).map_err(|error| Error::failed(error.to_string()))?;
+    let databases = Databases::open(folder.path(), &database_specs(&project)).map_err(|error| Error::failed(error.to_string()))?;
+    let listener = listen(&setup, &project).await?;
+    let address = listener.local_addr().map_err(|error| Error::failed(format!("failed to listen: {error}")))?;
+    let keyed = store.keys().any(clock.now()).await.map_err(|error| Error::failed(error.to_string()))?;
+    refuse_open_network(address, keyed)?;
+
+    let gateway = Gateway::new(
+        models::config(&project, &setup.project)?,
+        bedplate_gateway::Options { clock: Arc::clone(&clock), timeouts: Timeouts::default() },
+    )
+    .map_err(|error| Error::new(Kind::Problems, error.to_string()))?;
+    let look_for_model = models::pin(&gateway, &project, &setup)?;
+    let mut notices = Vec::new();
+    if !keyed {
+        notices.push("no API key exists: every caller on this machine is let in (`bedplate keys create` changes that)".into());
+    }
+
+    let secrets = project.config.secrets.clone();
+    let access = access(&project, address);
+    let name = project.config.name.clone();
+    let definitions = ProjectHandle::new(project, bedplate_tools::builtin::definitions());
+    let tools = ToolBox::new(bedplate_tools::Options {
+        databases: Arc::new(databases),
+        secrets: Arc::new(move |name| {
+            secrets.iter().any(|declared| declared == name).then(|| std::env::var(name).ok()).flatten()
+        }),
+        http: HttpLimits::default(),
+    });
+    let runtime = Runtime::start(bedplate_runtime::Options {
+        journal: store.journal(),
+        model: gateway.clone(),
+        tools: Arc::new(tools),
+        definitions: Arc::new(definitions.clone()),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        lease: LEASE,
+        idle: IDLE,
+        recover: setup.drive,
+    });
+    let token = access.admin_token.clone().unwrap_or_default();
+    let app = App::new(bedplate_server::Options {
+        runtime: runtime.clone(),
+        definitions: Arc::new(definitions.clone()),
+        model: gateway.clone(),
+        journal: store.journal(),
+        keys: store.keys(),
+        clock,
+        entropy,
+        access,
+        pepper,
+        version: env!("CARGO_PKG_VERSION"),
+    });
+    let (stop, stopped) = oneshot::channel();
+    let serving = tokio::spawn(async move {
+        let shutdown = async {
+            // The sender is dropped only together with the instance, which means the same.
+            let _ = stopped.await;
+        };
+        if let Err(error) = bedplate_server::serve(listener, app, shutdown).await {
+            tracing::error!(%error, "the server stopped");
+        }
+    });
+    let running = Running { url: format!("http://{address}"), token, pid: std::process::id() };
+    if setup.announce {
+        folder.announce(&running)?;
+    }
+    let watcher = setup.announce.then(|| reload::watch(&definitions, &gateway, &setup.project)).flatten();
+    Ok(Instance {
+        running,
+        project: name,
+        notices,
+        folder,
+        announced: setup.announce,
+        runtime,
+        gateway,
+        look_for_model,
+        stop,
+        serving,
+        store,
+        _watcher: watcher,
+    })
+}
+
+impl Instance {
+    /// Returns what stands behind the route `default`, for people.
+    pub fn model_line(&self) -> String {
+        models::line(&self.gateway)
+    }
+
+    /// Looks for a real model while the server already serves, and reports what it found, once.
+    pub fn report_discovery(&self, report: impl FnOnce(String) + Send + 'static) {
+        if !self.look_for_model {
+            return;
+        }
+        let gateway = Arc::clone(&self.gateway);
+        tokio::spawn(async move {
+            if let Some(said) = models::adopt(&gateway).await {
+                report(said);
+            }
+        });
+    }
+
+    /// Stops: no new work, appends end, what is under way goes on at the next start.
+    pub async fn stop(self) {
+        if self.announced {
+            self.folder.withdraw();
+        }
+        // Streams end when the runtime does, so that open connections do not hold up the shutdown.
+        let _ = self.stop.send(());
+        self.runtime.shutdown().await;
+        // A task that panicked has nothing left to end.
+        let _ = self.serving.await;
+        let store = self.store;
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    }
+}
+
+fn usable(folder: &Path) -> Result<Project, Error> {
+    let (project, problems) = Project::load(folder, &bedplate_tools::builtin::definitions());
+    project.ok_or_else(|| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Error::new(Kind::Problems, format!("{} has problems:\n{}", folder.display(), lines.join("\n")))
+            .hint("`bedplate init FOLDER` makes a project that works")
+    })
+}
+
+async fn listen(setup: &Setup, project: &Project) -> Result<TcpListener, Error> {
+    let address = setup.listen.clone().or_else(|| project.config.server.listen.clone()).unwrap_or_else(|| LISTEN.into());
+    let resolved = address.to_socket_addrs().ok().and_then(|mut found| found.next());
+    let resolved = resolved.ok_or_else(|| {
+        Error::new(Kind::Usage, format!("`{address}` is no address to listen on")).hint("write HOST:PORT, for example 127.0.0.1:7878")
+    })?;
+    TcpListener::bind(resolved).await.map_err(|error| {
+        Error::failed(format!("failed to listen on {resolved}: {error}"))
+            .hint("another program has the port: choose one with --listen, or 127.0.0.1:0 for any")
+    })
+}
+
+fn refuse_open_network(address: SocketAddr, keyed: bool) -> Result<(), Error> {
+    if address.ip().is_loopback() || keyed {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, format!("{address} can be reached from other machines, and no API key exists"))
+        .hint("make one first with `bedplate keys create NAME`, or listen on 127.0.0.1"))
+}
+
+fn access(project: &Project, address: SocketAddr) -> Access {
+    let mut hosts = project.config.server.allowed_hosts.clone();
+    if !address.ip().is_loopback() && !address.ip().is_unspecified() {
+        hosts.push(address.ip().to_string());
+    }
+    Access {
+        hosts,
+        origins: project.config.server.allowed_origins.clone(),
+        admin_token: Some(format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())),
+        open_without_keys: address.ip().is_loopback(),
+    }
+}
+
+/// Sends the log to standard error, once.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BEDPLATE_LOG");
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // A second instance in one process finds the first one's log in place.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

@@ -1,0 +1,109 @@
+//! The gateway's configuration out of a project's, and what stands behind the route `auto`.
+
+use super::Setup;
+use crate::error::{Error, Kind};
+use bedplate_core::port::model::Model;
+use bedplate_gateway::{
+    Config, Endpoint, Gateway, ModelConfig, ProviderConfig, Secret,
+    config::{AUTO, REHEARSAL},
+    discover::{self, OLLAMA},
+    script::Script,
+};
+use bedplate_project::{Project, Provider, RouteTarget};
+use std::{path::Path, sync::Arc};
+
+/// Returns the gateway's configuration of a project in `folder`.
+///
+/// # Errors
+/// When a model's key is not set or its script cannot be read.
+pub fn config(project: &Project, folder: &Path) -> Result<Config, Error> {
+    let models = project.config.models.iter();
+    let models = models.map(|(name, model)| Ok((name.clone(), one(name, model, folder)?))).collect::<Result<_, Error>>()?;
+    let routes = project.config.routes.iter().map(|(name, target)| {
+        let target = match target {
+            RouteTarget::Auto => AUTO.to_owned(),
+            RouteTarget::Rehearsal => REHEARSAL.to_owned(),
+            RouteTarget::Model(model) => model.clone(),
+        };
+        (name.clone(), target)
+    });
+    Ok(Config { models, routes: routes.collect() })
+}
+
+fn one(name: &str, model: &bedplate_project::ModelConfig, folder: &Path) -> Result<ModelConfig, Error> {
+    let provider = match model.provider {
+        Provider::Rehearsal => return Ok(ModelConfig::rehearsal()),
+        Provider::Scripted => return script(name, &folder.join(&model.model)).map(ModelConfig::scripted),
+        Provider::Anthropic => ProviderConfig::Anthropic(endpoint(name, model)?),
+        Provider::OpenAi => ProviderConfig::OpenAi(endpoint(name, model)?),
+    };
+    Ok(ModelConfig { provider, model: model.model.clone(), max_tokens: model.max_tokens, price: None })
+}
+
+fn endpoint(name: &str, model: &bedplate_project::ModelConfig) -> Result<Endpoint, Error> {
+    let api_key = match &model.api_key_env {
+        None => None,
+        Some(variable) => Some(Secret::from(environment(variable).ok_or_else(|| {
+            Error::new(Kind::Problems, format!("the model `{name}` needs the environment variable {variable}"))
+                .hint(format!("set {variable}, or take the model out of bedplate.toml"))
+        })?)),
+    };
+    Ok(Endpoint { base_url: model.base_url.clone(), api_key })
+}
+
+/// Reads a script, TOML or JSON lines by the ending of its file.
+fn script(name: &str, file: &Path) -> Result<Arc<Script>, Error> {
+    let wrong = |message: String| Error::new(Kind::Problems, format!("the script of model `{name}`, {}: {message}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let lines = file.extension().is_some_and(|ending| ending == "jsonl");
+    let script = if lines { Script::from_json_lines(&text) } else { Script::from_toml(&text) };
+    script.map(Arc::new).map_err(|error| wrong(error.to_string()))
+}
+
+/// Sets the model `auto` as the setup pins it; returns whether a real one shall be looked for.
+///
+/// # Errors
+/// When the pinned model is not declared.
+pub fn pin(gateway: &Gateway, project: &Project, setup: &Setup) -> Result<bool, Error> {
+    match setup.model.as_deref() {
+        None => Ok(true),
+        Some(REHEARSAL) => Ok(false),
+        Some(name) => {
+            let model = project.config.models.get(name).ok_or_else(|| {
+                Error::new(Kind::NotFound, format!("the project declares no model `{name}`"))
+                    .hint("--model takes a name under [models] of bedplate.toml, or `rehearsal`")
+            })?;
+            let model = one(name, model, &setup.project)?;
+            gateway.set_auto(&model).map_err(|error| Error::new(Kind::Problems, error.to_string()))?;
+            Ok(false)
+        }
+    }
+}
+
+/// Looks for a real model and puts it behind `auto`; returns what to tell people when it found one.
+pub async fn adopt(gateway: &Gateway) -> Option<String> {
+    let found = discover::discover(environment, OLLAMA).await;
+    match gateway.set_auto(&found.model?) {
+        Ok(()) => Some(found.said),
+        Err(error) => Some(format!("a model was found but cannot be used: {error}")),
+    }
+}
+
+/// Returns what a search for a real model found, for people; none when there is none.
+pub async fn discover() -> Option<String> {
+    let found = discover::discover(environment, OLLAMA).await;
+    found.model.map(|_| found.said)
+}
+
+/// Returns what stands behind the route `default`, for people.
+pub fn line(gateway: &Gateway) -> String {
+    match gateway.describe("default") {
+        Some(info) if info.foundation_model => format!("{} ({})", info.model, info.provider),
+        Some(info) => format!("{}: a deterministic stand-in, no foundation model", info.model),
+        None => "none".into(),
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

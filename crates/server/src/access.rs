@@ -1,0 +1,207 @@
+//! Who is let in: the source of a request (host, origin) and its credential.
+
+use crate::{App, error::ApiError, key};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
+};
+use bedplate_core::id::{Tenant, UserId};
+use std::net::IpAddr;
+
+/// The rule of who is let in.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Host names beside loopback ones under which the server may be addressed.
+    pub hosts: Vec<String>,
+    /// Origins beside loopback ones whose pages may call it.
+    pub origins: Vec<String>,
+    /// The token that the command line finds in the data folder; it may do everything.
+    pub admin_token: Option<String>,
+    /// Whether a request without a key is let in while no key exists; only ever on loopback.
+    pub open_without_keys: bool,
+}
+
+impl Access {
+    /// Refuses a request that a foreign page or a rebound name may have sent.
+    ///
+    /// A browser sends `Origin` with what a page does and `Host` with the name that the page's address has; a page
+    /// elsewhere, or a name that somebody pointed at this machine, is recognised by them (DNS rebinding).
+    pub(crate) fn check_source(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+        let host = headers.get(header::HOST).map(HeaderValue::to_str).transpose().ok().flatten();
+        let host = host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str)).unwrap_or_default();
+        if !self.allows_host(host) {
+            return Err(ApiError::forbidden("foreign_host", "this server is not addressed by that host name")
+                .hint("name the host in [server] allowed_hosts"));
+        }
+        match headers.get(header::ORIGIN) {
+            Some(origin) if !self.allows_origin(origin) => {
+                Err(ApiError::forbidden("foreign_origin", "pages of that origin may not call this server")
+                    .hint("name the origin in [server] allowed_origins"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn allows_origin(&self, origin: &HeaderValue) -> bool {
+        let Ok(origin) = origin.to_str() else { return false };
+        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+        host.is_some_and(|host| is_loopback(host)) || self.origins.iter().any(|allowed| allowed == origin)
+    }
+
+    fn allows_host(&self, host: &str) -> bool {
+        is_loopback(host)
+            || self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(without_port(host)))
+    }
+}
+
+/// Returns whether `host`, with or without a port, names this machine's loopback.
+fn is_loopback(host: &str) -> bool {
+    let name = without_port(host);
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost")
+        || name.to_ascii_lowercase().ends_with(".localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !name.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !is_bare_v6(host) => name,
+        _ => host,
+    }
+}
+
+fn is_bare_v6(host: &str) -> bool {
+    !host.starts_with('[') && host.matches(':').count() > 1
+}
+
+/// Whom a request speaks for, as its credential says.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The user that the key is bound to.
+    pub user: Option<UserId>,
+    /// The agents that the key may use; none: all.
+    pub agents: Option<Vec<String>>,
+    /// Whether it may manage keys.
+    pub admin: bool,
+}
+
+impl Identity {
+    /// Returns the user that a request speaks for, of what it asks for and what its credential allows.
+    pub(crate) fn user(&self, requested: Option<&str>) -> Result<UserId, ApiError> {
+        match (&self.user, requested) {
+            (Some(bound), Some(requested)) if bound.as_str() != requested => {
+                Err(ApiError::forbidden("user_mismatch", "this key speaks for another user"))
+            }
+            (Some(bound), _) => Ok(bound.clone()),
+            (None, Some(requested)) => Ok(UserId::from(crate::extract::identifier("user_id", requested)?)),
+            (None, None) => Ok(UserId::from("anonymous")),
+        }
+    }
+
+    /// Returns the user that a list is narrowed to: the bound one, or the requested one, or none.
+    pub(crate) fn user_filter(&self, requested: Option<&str>) -> Result<Option<UserId>, ApiError> {
+        if self.user.is_none() && requested.is_none() { Ok(None) } else { self.user(requested).map(Some) }
+    }
+
+    /// Refuses an agent that the key may not use.
+    pub(crate) fn check_agent(&self, agent: &str) -> Result<(), ApiError> {
+        match &self.agents {
+            Some(agents) if !agents.iter().any(|allowed| allowed == agent) => {
+                Err(ApiError::forbidden("agent_not_allowed", "this key may not use that agent"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what only the administrator may do.
+    pub(crate) fn check_admin(&self) -> Result<(), ApiError> {
+        if self.admin {
+            return Ok(());
+        }
+        Err(ApiError::forbidden("admin_only", "only the administrator may do this")
+            .hint("use the command line on the machine that runs the server"))
+    }
+
+    /// Returns whether this identity may see what belongs to `user` and `agent`.
+    pub(crate) fn sees(&self, user: &UserId, agent: &str) -> bool {
+        self.user.as_ref().is_none_or(|bound| bound == user) && self.check_agent(agent).is_ok()
+    }
+}
+
+impl FromRequestParts<App> for Identity {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let access = &app.0.options.access;
+        let credential = credential(&parts.headers);
+        if let (Some(given), Some(token)) = (credential, &access.admin_token)
+            && blake3::hash(given.as_bytes()) == blake3::hash(token.as_bytes())
+        {
+            return Ok(Self { tenant: Tenant::default(), user: None, agents: None, admin: true });
+        }
+        if let Some((id, secret)) = credential.and_then(key::parse) {
+            return of_key(app, id, secret).await;
+        }
+        if access.open_without_keys {
+            let any = app.keys().any(app.now()).await.map_err(|error| ApiError::store(&error))?;
+            if !any {
+                return Ok(Self { tenant: Tenant::default(), user: None, agents: None, admin: true });
+            }
+        }
+        Err(match credential {
+            Some(_) => unauthorized("this is not a key of this server"),
+            None => unauthorized("a key is needed").hint("send it as x-api-key; `bedplate keys create` makes one"),
+        })
+    }
+}
+
+async fn of_key(app: &App, id: &str, secret: &str) -> Result<Identity, ApiError> {
+    let found = app.keys().get(id).await.map_err(|error| ApiError::store(&error))?;
+    let Some((key, hash)) = found.filter(|(_, hash)| app.0.options.pepper.matches(secret, hash)) else {
+        return Err(unauthorized("this is not a key of this server"));
+    };
+    debug_assert_eq!(hash.len(), 32);
+    let now = app.now();
+    if key.revoked_at.is_some() {
+        return Err(unauthorized("this key was revoked"));
+    }
+    if key.expires_at.is_some_and(|end| end <= now) {
+        return Err(unauthorized("this key has expired"));
+    }
+    Ok(Identity { tenant: key.tenant, user: key.user, agents: key.agents, admin: false })
+}
+
+fn unauthorized(message: &'static str) -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
+}
+
+/// Returns the key that a request carries, in whichever of the headers that clients use for one.
+fn credential(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    text("x-api-key").or_else(|| text("authorization").and_then(|value| value.strip_prefix("Bearer "))).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_somebody_pointed_at_this_machine_is_refused() {
+        for host in ["localhost", "localhost:80", "127.0.0.1:7878", "[::1]:7878", "127.8.8.8", "app.localhost:1"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "192.168.1.4", "0.0.0.0:1"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_page_elsewhere_may_not_call_unless_named() {
+        let access = Access { origins: vec!["https://shop.example".into()], ..Access::default() };
+        let allows = |origin: &'static str| access.allows_origin(&HeaderValue::from_static(origin));
+        assert!(allows("http://localhost:5173") && allows("https://shop.example"));
+        assert!(!allows("https://evil.example") && !allows("null") && !allows("http://localhost.evil.example"));
+    }
+}

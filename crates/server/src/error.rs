@@ -1,0 +1,153 @@
+//! Errors as clients get them: one type, rendered in the shape of the API that was called.
+
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+use std::{borrow::Cow, time::Duration};
+
+/// An error that a client meets. The code is stable; the message is for people and holds no secret, no path of the
+/// server and no internal address.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) message: Cow<'static, str>,
+    pub(crate) hint: Option<Cow<'static, str>>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    /// Returns an error with this status, stable code and message.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, message: message.into(), hint: None, retry_after: None }
+    }
+
+    pub(crate) fn bad_request(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    pub(crate) fn not_found(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    pub(crate) fn forbidden(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, message)
+    }
+
+    pub(crate) fn conflict(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// Returns the error of a failed store; what it said goes to the log and not to the client.
+    pub(crate) fn store(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "the store failed");
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "the store did not answer; try again")
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The shape in which an API words its errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `{"error": {"code", "message", …}}`.
+    Native,
+    /// `{"error": "…", "code", …}`, the documents' contract.
+    Flat,
+    /// `{"message"}` with `x-amzn-errortype`, as the AWS SDKs read it.
+    Aws,
+}
+
+impl Shape {
+    /// Returns the shape that clients of `path` expect.
+    pub(crate) fn of_path(path: &str) -> Self {
+        match path {
+            "/agent" | "/prod/agent" => Self::Flat,
+            _ if path.starts_with("/model/") => Self::Aws,
+            _ => Self::Native,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// Returns a response without a body that carries the error; the outermost layer renders it, because only that
+    /// layer knows the request's id and the API that was called.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Renders `error` for a client of an API with this shape.
+pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Response {
+    let message = &*error.message;
+    let body = match shape {
+        Shape::Native => {
+            let mut inner = json!({ "code": error.code, "message": message, "request_id": request_id });
+            if let Some(hint) = &error.hint {
+                inner["hint"] = json!(hint);
+            }
+            json!({ "error": inner })
+        }
+        Shape::Flat => json!({ "error": message, "code": error.code, "request_id": request_id }),
+        Shape::Aws => json!({ "message": message }),
+    };
+    let mut response = (error.status, Json(body)).into_response();
+    let headers = response.headers_mut();
+    if shape == Shape::Aws {
+        headers
+            .insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(aws_error_type(error.status)));
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
+        }
+    }
+    if let Some(wait) = error.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    if error.status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// Returns the exception name of Bedrock Runtime that goes with a status.
+fn aws_error_type(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "AccessDeniedException",
+        StatusCode::NOT_FOUND => "ResourceNotFoundException",
+        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => "ModelTimeoutException",
+        StatusCode::TOO_MANY_REQUESTS => "ThrottlingException",
+        StatusCode::FAILED_DEPENDENCY | StatusCode::BAD_GATEWAY => "ModelErrorException",
+        StatusCode::SERVICE_UNAVAILABLE => "ServiceUnavailableException",
+        status if status.is_client_error() => "ValidationException",
+        _ => "InternalServerException",
+    }
+}
+
+/// Returns the error that a bare status means, for responses that no handler of ours made (an unknown path, a wrong
+/// method, a caught panic).
+pub(crate) fn of_status(status: StatusCode) -> ApiError {
+    match status {
+        StatusCode::NOT_FOUND => {
+            ApiError::not_found("not_found", "there is nothing at this address").hint("GET /openapi.json lists what there is")
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ApiError::new(status, "method_not_allowed", "this address does not take that method")
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(status, "body_too_large", "the body is too large"),
+        StatusCode::REQUEST_TIMEOUT => ApiError::new(status, "request_timeout", "the request did not arrive in time"),
+        status if status.is_client_error() => ApiError::new(status, "bad_request", "the request could not be read"),
+        status => ApiError::new(status, "internal_error", "something failed on our side; the log has the request's id"),
+    }
+}

@@ -1,0 +1,94 @@
+//! Reading of bodies, queries and identifiers, with errors that say where the fault is.
+
+use crate::{App, error::ApiError};
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, Query, Request},
+    http::{StatusCode, request::Parts},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use std::borrow::Cow;
+
+/// The largest body that is read, in bytes.
+pub(crate) const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// The longest identifier that a client chooses (a user, a session), in bytes.
+pub(crate) const MAX_IDENTIFIER_BYTES: usize = 128;
+
+/// A body of JSON, whatever its `content-type` says: the documents' clients send several.
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
+        let bytes = read(request.into_body()).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// The bytes of a body, within the limit.
+pub(crate) struct RawBody(pub(crate) Bytes);
+
+impl FromRequest<App> for RawBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, ApiError> {
+        read(request.into_body()).await.map(Self)
+    }
+}
+
+/// The parameters of a query string.
+pub(crate) struct Params<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        match Query::<T>::from_request_parts(parts, app).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => Err(ApiError::bad_request("invalid_query", rejection.body_text())),
+        }
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, ApiError> {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("the body is larger than {MAX_BODY_BYTES} bytes"),
+        )),
+        Err(_) => Err(ApiError::bad_request("body_incomplete", "the body ended before it was whole")),
+    }
+}
+
+/// Parses JSON; the error says line, column and what was expected.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    serde_json::from_slice(bytes).map_err(|error| {
+        let code = if error.is_data() { "invalid_body" } else { "invalid_json" };
+        ApiError::bad_request(code, format!("the body is not what this address takes: {error}"))
+    })
+}
+
+/// Returns `text` when it can name a user, session or key: 1 to 128 bytes and no control character.
+pub(crate) fn identifier<'a>(what: &'static str, text: &'a str) -> Result<&'a str, ApiError> {
+    if text.is_empty() || text.len() > MAX_IDENTIFIER_BYTES || text.chars().any(char::is_control) {
+        let message = format!("{what} must have 1 to {MAX_IDENTIFIER_BYTES} bytes and no control character");
+        return Err(ApiError::bad_request("invalid_identifier", Cow::<'static, str>::Owned(message)));
+    }
+    Ok(text)
+}
+
+/// Returns how many items a page holds: `asked`, or `default`; 1 to 200.
+pub(crate) fn page_size(asked: Option<usize>, default: usize) -> Result<usize, ApiError> {
+    match asked {
+        None => Ok(default),
+        Some(size @ 1..=200) => Ok(size),
+        Some(_) => Err(ApiError::bad_request("invalid_limit", "limit must be 1 to 200")),
+    }
+}

@@ -1,0 +1,52 @@
+//! `GET /v1/approvals`: everything that waits for a person.
+
+use crate::{
+    ApiError, App,
+    access::Identity,
+    extract::Params,
+    routes::{invoke::ErrorBody, runs},
+    wire::{QuestionBody, UserParam},
+};
+use axum::{Json, extract::State};
+use bedplate_core::port::journal::{RunQuery, RunStatus};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What waits for a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApprovalsBody {
+    /// Latest session first.
+    approvals: Vec<QuestionBody>,
+}
+
+/// Lists the open questions that the credential may see.
+#[utoipa::path(get, path = "/v1/approvals", tag = "runs", params(UserParam), responses(
+    (status = 200, description = "The open questions", body = ApprovalsBody),
+    (status = "4XX", description = "The request is wrong", body = ErrorBody),
+))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    identity: Identity,
+    Params(params): Params<UserParam>,
+) -> Result<Json<ApprovalsBody>, ApiError> {
+    let query = RunQuery {
+        tenant: identity.tenant.clone(),
+        user: identity.user_filter(params.user_id.as_deref())?,
+        status: Some(RunStatus::Waiting),
+        limit: 200,
+        ..RunQuery::default()
+    };
+    let mut approvals = Vec::new();
+    for head in runs::query(&app, query).await?.runs {
+        if !identity.sees(&head.user, &head.name) {
+            continue;
+        }
+        match app.runtime().view(&identity.tenant, head.run.id, None).await {
+            Ok(view) => approvals.extend(view.questions.iter().map(|question| QuestionBody::of(&head, question))),
+            // It was deleted between the two looks.
+            Err(bedplate_runtime::RunError::NotFound) => {}
+            Err(error) => return Err(super::invoke::run_error(error)),
+        }
+    }
+    Ok(Json(ApprovalsBody { approvals }))
+}

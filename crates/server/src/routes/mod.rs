@@ -1,0 +1,113 @@
+//! The routes: one file a resource, one line each in the list below.
+
+mod agent;
+mod agents;
+mod approvals;
+// mod bedrock;
+mod events;
+mod health;
+mod info;
+mod invoke;
+mod keys;
+mod messages;
+mod models;
+mod openapi;
+mod runs;
+mod sessions;
+mod users;
+
+use crate::{App, page, request};
+use axum::{Router, middleware, routing::get};
+use std::time::Duration;
+use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// How long the body of a request may pause.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Bedplate", description = "An agent platform in one binary.", license(name = "Apache-2.0", identifier = "Apache-2.0")),
+    security((), ("key" = []), ("bearer" = [])),
+    modifiers(&Security),
+    tags(
+        (name = "contract", description = "The documents' HTTP contract"),
+        (name = "agents", description = "Agents and their turns"),
+        (name = "sessions", description = "Conversations"),
+        (name = "runs", description = "Journals: view, stream, cancel, answer, fork, replay"),
+        (name = "models", description = "Models without an agent"),
+        (name = "server", description = "The server itself"),
+    )
+)]
+struct Document;
+
+struct Security;
+
+impl utoipa::Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("x-api-key"))));
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+/// Returns the documented routes with their OpenAPI description.
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(agent::ask))
+        .routes(routes!(agent::ask_prod))
+        .routes(routes!(agents::list))
+        .routes(routes!(agents::show))
+        .routes(routes!(invoke::invoke))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::show, sessions::delete))
+        .routes(routes!(messages::list))
+        .routes(routes!(users::delete))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(events::events))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::answer))
+        .routes(routes!(runs::model_request))
+        .routes(routes!(runs::fork))
+        .routes(routes!(runs::replay))
+        .routes(routes!(approvals::list))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(models::list))
+        // .routes(routes!(bedrock::invoke_model))
+        .routes(routes!(info::info))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+}
+
+/// Returns the OpenAPI document; the same that is committed as `docs/reference/openapi.json`.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    api().into_openapi()
+}
+
+/// Returns the whole server as a router.
+pub fn router(app: App) -> Router {
+    let (router, document) = api().split_for_parts();
+    let document: std::sync::Arc<str> = document.to_pretty_json().unwrap_or_default().into();
+    let mut router = router
+        .route("/openapi.json", get(move || openapi::json(document.clone())))
+        .route("/docs", get(openapi::docs))
+        .route("/assets/{*path}", get(page::asset))
+        .route("/favicon.svg", get(page::asset));
+    for view in page::VIEWS {
+        router = router.route(view, get(page::document));
+    }
+    router
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            tracing::error!("a handler panicked; this is a fault of ours, please report it");
+            axum::response::IntoResponse::into_response(axum::http::StatusCode::INTERNAL_SERVER_ERROR)
+        }))
+        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .layer(middleware::from_fn_with_state(app.clone(), request::wrap))
+        .with_state(app)
+}

@@ -1,0 +1,78 @@
+//! What every handler shares.
+
+use crate::{access::Access, key::Pepper, metrics::Metrics};
+use bedplate_core::port::{
+    clock::{Clock, Entropy},
+    definitions::Definitions,
+    journal::Journal,
+    keys::Keys,
+    model::Model,
+};
+use bedplate_runtime::Runtime;
+use std::sync::Arc;
+
+/// What the server is made of.
+pub struct Options {
+    /// Drives the runs.
+    pub runtime: Runtime,
+    /// What the project declares.
+    pub definitions: Arc<dyn Definitions>,
+    /// Models, for calls without a run.
+    pub model: Arc<dyn Model>,
+    /// The journals, for looking at them.
+    pub journal: Arc<dyn Journal>,
+    /// API keys.
+    pub keys: Arc<dyn Keys>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Unpredictable bytes, for ids and new keys.
+    pub entropy: Arc<dyn Entropy>,
+    /// Who is let in.
+    pub access: Access,
+    /// The secret under which key secrets are hashed.
+    pub pepper: Pepper,
+    /// The version that `/v1/info` tells.
+    pub version: &'static str,
+}
+
+/// The state of the server, shared by all handlers.
+#[derive(Clone)]
+pub struct App(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) metrics: Metrics,
+}
+
+impl App {
+    /// Returns the state made of `options`.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let metrics = Metrics::new(options.runtime.clone());
+        Self(Arc::new(Shared { options, metrics }))
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.0.options.runtime
+    }
+
+    pub(crate) fn definitions(&self) -> &dyn Definitions {
+        &*self.0.options.definitions
+    }
+
+    pub(crate) fn model(&self) -> &dyn Model {
+        &*self.0.options.model
+    }
+
+    pub(crate) fn journal(&self) -> &dyn Journal {
+        &*self.0.options.journal
+    }
+
+    pub(crate) fn keys(&self) -> &dyn Keys {
+        &*self.0.options.keys
+    }
+
+    pub(crate) fn now(&self) -> bedplate_core::time::Timestamp {
+        self.0.options.clock.now()
+    }
+}
