@@ -1,0 +1,1 @@
+CREATE TABLE payments (key TEXT NOT NULL, customer TEXT NOT NULL, payee TEXT NOT NULL, amount INTEGER NOT NULL);

@@ -1,0 +1,212 @@
+"""kill -9 under load: what was acknowledged is neither lost nor doubled.
+
+*Acknowledged*: the server answered a start with 200 or 202. *Lost*: acknowledged, and neither ended nor waiting on a
+question that is shown. *Doubled*: two effects under one intent, counted at the receiver: for a tool whose receiver
+knows repeats by their key, more keys than calls; for one that may not be repeated, a second execution that no person
+allowed.
+"""
+
+import os
+import random
+import shutil
+import threading
+import time
+
+import pytest
+import requests
+from harness import PROJECTS, Bedplate, name
+from receiver import Receiver
+
+KILLS = int(os.environ.get("BEDPLATE_KILLS", "20"))
+SEED = int(os.environ.get("BEDPLATE_KILL_SEED", str(random.randrange(1_000_000))))
+CLIENTS = 12
+# How many questions are left open over the rest of the kills; the others are refused as they come.
+LEFT_OPEN = 5
+
+
+@pytest.fixture
+def receiver():
+    receiver = Receiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def project(tmp_path, receiver):
+    folder = tmp_path / "project"
+    shutil.copytree(PROJECTS / "kill", folder)
+    for tool in (folder / "tools").iterdir():
+        tool.write_text(tool.read_text().replace("PORT", str(receiver.port)))
+    return folder
+
+
+class Load:
+    """Clients that start turns until they are told to stop, and repeat a start until they know that it was taken."""
+
+    def __init__(self, server, seed):
+        self.server = server
+        self.stopping = threading.Event()
+        self.lock = threading.Lock()
+        self.acknowledged = []
+        self.faults = []
+        self.repeats = 0
+        self.threads = [threading.Thread(target=self.client, args=(random.Random(seed + n),)) for n in range(CLIENTS)]
+        for thread in self.threads:
+            thread.start()
+
+    def client(self, chance):
+        while not self.stopping.is_set():
+            session = name("s")
+            # One or two turns on a session; the second is sometimes sent while the first is under way.
+            for _ in range(chance.choice((1, 1, 2))):
+                self.start_one(session, background=chance.random() < 0.4)
+            if chance.random() < 0.4:
+                time.sleep(0.03)
+
+    def start_one(self, session, background):
+        key, body = name("key"), {"input": "Go", "session_id": session, "user_id": "load", "background": background}
+        while True:
+            try:
+                answer = requests.post(
+                    f"{self.server.url}/v1/agents/worker/invoke", json=body, headers={"idempotency-key": key}, timeout=120)
+            except requests.RequestException:
+                # Killed: whether it was taken is not known, so it is sent again under the same key.
+                self.repeats += 1
+                if self.stopping.is_set() and self.server.process.poll() is not None:
+                    return
+                time.sleep(0.01)
+                continue
+            with self.lock:
+                if answer.status_code in (200, 202):
+                    turn = answer.json()
+                    self.acknowledged.append((session, key, turn["run_id"], turn["turn"]))
+                elif answer.status_code != 503:
+                    self.faults.append((answer.status_code, answer.text))
+            if answer.status_code != 503:
+                return
+            time.sleep(0.01)
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join(180)
+            assert not thread.is_alive(), "a client still waits for an answer"
+
+
+def questions(server):
+    return server.get("/v1/approvals", token=True).json()["approvals"]
+
+
+def answer(server, question, approved):
+    path = f"/v1/runs/{question['run_id']}/calls/{question['call']}/answer"
+    done = server.post(path, {"approved": approved}, token=True)
+    assert done.status_code in (200, 409), done.text
+
+
+def refuse_all_but(server, left):
+    """Refuses the open questions but `left`; returns how many there were."""
+    open_ones = questions(server)
+    for question in open_ones:
+        assert question["kind"] == "outcome_unknown" and question["tool"] == "once", question
+    for question in open_ones[left:]:
+        answer(server, question, approved=False)
+    return len(open_ones)
+
+
+def runs(server):
+    found, cursor = [], None
+    while True:
+        page = server.get("/v1/runs?limit=200" + (f"&cursor={cursor}" if cursor else ""), token=True).json()
+        found += page["runs"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found
+
+
+def settle(server):
+    """Waits until no run is under way, and returns all runs."""
+    deadline = time.monotonic() + 90
+    while True:
+        found = runs(server)
+        busy = [run for run in found if run["status"] == "running"]
+        if not busy or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path, project, receiver):
+    chance = random.Random(SEED)
+    server = Bedplate(project, tmp_path / "data").start()
+    load = Load(server, SEED)
+    asked = 0
+    try:
+        for _ in range(KILLS):
+            time.sleep(chance.uniform(0.15, 0.9))
+            server.kill()
+            server.start()
+            asked += refuse_all_but(server, LEFT_OPEN)
+    finally:
+        load.stop()
+    found = settle(server)
+
+    # Lost.
+    shown = {(question["run_id"]) for question in questions(server)}
+    ended = waiting = 0
+    lost = []
+    by_run = {}
+    for session, key, run, turn in load.acknowledged:
+        by_run.setdefault(run, set()).add(turn)
+    for run, turns in by_run.items():
+        view = server.get(f"/v1/runs/{run}", token=True).json()
+        outcomes = {turn["turn"]: turn["status"] for turn in view["turns"]}
+        for turn in turns:
+            if outcomes.get(turn) == "completed":
+                ended += 1
+            elif view["status"] == "waiting" and run in shown:
+                # The turn itself waits, or it is queued behind the one that does.
+                waiting += 1
+            else:
+                lost.append((run, turn, outcomes.get(turn), view["status"]))
+
+    # Doubled.
+    journals = {run["run_id"]: server.events(run["run_id"]) for run in found}
+    calls = {"look": 0, "bump": 0, "once": 0}
+    turns = 0
+    for journal in journals.values():
+        requested = [event for event in journal if event["type"] == "tool_requested"]
+        returned = [event["call"] for event in journal if event["type"] == "tool_returned"]
+        assert len(returned) == len(set(returned)), "a call was closed twice"
+        for event in requested:
+            calls[event["name"]] += 1
+        turns += sum(event["type"] in ("turn_started", "turn_queued") for event in journal)
+    doubled_keys = max(0, len(receiver.executions["bump"]) - calls["bump"]) + max(0, len(receiver.executions["once"]) - calls["once"])
+    doubled_executions = sum(count - 1 for count in receiver.executions["once"].values())
+    doubled_turns = max(0, turns - len({(session, key) for session, key, *_ in load.acknowledged}))
+    repeated = sum(count - 1 for count in receiver.executions["bump"].values())
+    print(
+        f"\nkill -9: seed {SEED}, kills {KILLS}, acknowledged {len(load.acknowledged)}, completed {ended}, "
+        f"waiting on a shown question {waiting}, lost {len(lost)}, "
+        f"doubled {doubled_keys + doubled_executions + doubled_turns} "
+        f"(starts {load.repeats} repeated, idempotent calls {repeated} repeated, questions asked {asked})"
+    )
+    assert load.faults == []
+    assert lost == []
+    assert doubled_turns == 0 and doubled_keys == 0 and doubled_executions == 0
+    assert None not in receiver.executions["bump"] and None not in receiver.executions["once"]
+    assert len(load.acknowledged) >= KILLS, "there was hardly any load"
+    assert "panicked" not in server.output(), server.output()
+
+    # What was left open: each is allowed, is done, and had at most the one execution before.
+    for question in questions(server):
+        before = sum(receiver.executions["once"].values())
+        answer(server, question, approved=True)
+        server.wait_for(
+            "the allowed call was not made", question["run_id"],
+            lambda view: view["status"] == "idle" or any(q["call"] != question["call"] for q in view["questions"]))
+        after = sum(receiver.executions["once"].values())
+        # One for the call that was allowed, and one for a turn that was queued behind it.
+        assert 1 <= after - before <= 2
+    assert len(receiver.executions["once"]) <= calls["once"] + len(by_run)
+    for run in random.Random(SEED).sample(sorted(journals), min(40, len(journals))):
+        assert server.get(f"/v1/runs/{run}/replay", token=True).json()["same"] is True
+    assert server.stop() == 0
