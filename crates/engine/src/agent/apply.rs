@@ -138,7 +138,7 @@ fn model_replied(state: &mut AgentState, seq: Seq, replied: &ModelReplied) {
     turn.view.usage += replied.usage;
     turn.view.cost = turn.view.cost.saturating_add(replied.cost);
     turn.view.answer = (!message.content.is_empty()).then_some(seq);
-    if *turn.view.model != *replied.model {
+    if !replied.model.is_empty() && *turn.view.model != *replied.model {
         turn.view.model = replied.model.as_str().into();
     }
     turn.tries = Tries::default();

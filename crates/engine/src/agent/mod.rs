@@ -1,4 +1,4 @@
-//! The agent machine: the model decides the next step. See `docs` of [`AgentSignal`] for what others say to a session.
+//! The agent machine: the model decides the next step.
 //!
 //! `apply` folds, `accept` says what an input means, `decide` says what happens next. A turn's id is the position of
 //! its `TurnStarted` or `TurnQueued`; a call's id is that of its `ModelCalled` or `ToolRequested`.

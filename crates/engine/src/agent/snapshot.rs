@@ -234,7 +234,7 @@ fn positions(form: &Form) -> BTreeSet<Seq> {
 /// Gives a restored state the content of the event at `seq`.
 pub(super) fn restore_entry(state: &mut AgentState, seq: Seq, _at: Timestamp, event: &Event) {
     let Some(restoring) = &mut state.restoring else { return };
-    if !restoring.missing.remove(&seq) {
+    if !restoring.missing.contains(&seq) {
         return;
     }
     let content = match event {
@@ -245,6 +245,7 @@ pub(super) fn restore_entry(state: &mut AgentState, seq: Seq, _at: Timestamp, ev
         Event::QuestionAsked(asked) => Content::Question(Box::new(asked.clone())),
         _ => return,
     };
+    restoring.missing.remove(&seq);
     restoring.content.insert(seq, content);
     if restoring.missing.is_empty()
         && let Some(restoring) = state.restoring.take()

@@ -185,6 +185,13 @@ pub(super) struct CallRecord {
 }
 
 impl AgentState {
+    /// Returns whether nothing is missing: a state that was restored from a snapshot is whole once it was given every
+    /// event that the snapshot names. One that is not must not be used; fold the run from its start instead.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.restoring.is_none()
+    }
+
     /// Returns the turn under way; its id is the position of its `TurnStarted` or `TurnQueued`.
     #[must_use]
     pub fn current_turn(&self) -> Option<Seq> {

@@ -39,6 +39,9 @@ fn a_cancelled_reply_keeps_its_words_and_says_that_they_are_not_whole() {
         _ => None,
     });
     assert!(replied.unwrap().partial);
+    let turn = bench.state.turn(1).unwrap();
+    assert_eq!(bench.state.message_at(turn.answer.unwrap()).unwrap().text(), "I was say");
+    assert!(turn.usage.total() > 0, "what was said was paid for");
     bench.partial = None;
     bench.start("next");
     assert_eq!(

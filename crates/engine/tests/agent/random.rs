@@ -234,8 +234,14 @@ fn come_to_rest(bench: &mut Bench) {
     panic!("the run never comes to rest: {:#?}", bench.entries);
 }
 
+/// 1,500 cases, or as many more as `PROPTEST_CASES` says.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(1_500), failure_persistence: None, ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn whatever_comes_the_invariants_hold_and_the_run_comes_to_rest(

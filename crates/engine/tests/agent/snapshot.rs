@@ -18,9 +18,11 @@ fn a_snapshot_repeats_no_content() {
 fn a_snapshot_grows_by_a_small_constant_a_turn() {
     let size = |turns: usize| {
         let mut bench = Bench::new(agent());
+        bench.checked = false;
         for n in 0..turns {
             bench.start(&format!("q{n} {}", "x".repeat(2_000))).say(&"y".repeat(2_000));
         }
+        bench.check();
         Agent::snapshot(&bench.state).len()
     };
     let (short, long) = (size(300), size(400));
@@ -40,4 +42,21 @@ fn a_snapshot_of_another_form_is_not_used() {
 fn an_empty_state_needs_no_event() {
     let (state, needed) = Agent::restore(&Agent::snapshot(&Default::default())).unwrap();
     assert!(needed.is_empty() && state == Default::default());
+}
+
+#[test]
+fn a_restored_state_is_not_whole_before_every_event_is_there() {
+    let mut bench = Bench::new(agent());
+    bench.start("one").say("1");
+    let (mut state, needed) = Agent::restore(&Agent::snapshot(&bench.state)).unwrap();
+    assert_eq!(needed, [1, 3], "the question and the reply");
+    let mut give = |state: &mut _, content: u64, of: u64| {
+        let entry = &bench.entries[usize::try_from(content).unwrap() - 1];
+        Agent::restore_entry(state, of, entry.at, &entry.event);
+    };
+    give(&mut state, 1, 1);
+    give(&mut state, 2, 3);
+    assert!(!state.is_whole(), "an event of another kind is not what is missing");
+    give(&mut state, 3, 3);
+    assert!(state.is_whole() && state == bench.state);
 }
