@@ -8,11 +8,11 @@ use super::{
 use crate::{
     DecodeError, EncodeError, NameMap,
     json::{self, TextOr},
-    media::{parse_data_url, url_of},
+    media::{parse_data_url, text_of, url_of},
     normalise, params,
 };
 use bedplate_core::{
-    message::{ContentBlock, Message, Role, ToolResult, ToolResultContent},
+    message::{ContentBlock, Message, Role, Source, ToolResult, ToolResultContent},
     port::model::{ModelParams, ModelRequest, ToolChoice},
     tool::ToolSpec,
 };
@@ -196,11 +196,7 @@ fn user_out(message: &Message, out: &mut Vec<wire::Message>) -> Result<(), Encod
             }
             ContentBlock::Text { text } => parts.push(Part::Text { text: text.clone(), cache_control: None }),
             ContentBlock::Image { media_type, source } => parts.push(image_out(media_type, source)?),
-            ContentBlock::Document { name, media_type, source } => {
-                let filename = (!name.is_empty()).then(|| name.clone());
-                let file = wire::File { filename, file_data: Some(url_of(media_type, source)?), file_id: None };
-                parts.push(Part::File { file, cache_control: None });
-            }
+            ContentBlock::Document { name, media_type, source } => parts.push(document_out(name, media_type, source)?),
             // A user neither reasons nor calls, and cache points have no place here.
             ContentBlock::ToolUse(_) | ContentBlock::Reasoning(_) | ContentBlock::CachePoint => {}
         }
@@ -225,9 +221,21 @@ fn pictures_out(result: &ToolResult, parts: &mut Vec<Part>) -> Result<(), Encode
     Ok(())
 }
 
-fn image_out(media_type: &str, source: &bedplate_core::message::Source) -> Result<Part, EncodeError> {
+fn image_out(media_type: &str, source: &Source) -> Result<Part, EncodeError> {
     let image_url = wire::ImageUrl { url: url_of(media_type, source)? };
     Ok(Part::ImageUrl { image_url, cache_control: None })
+}
+
+/// Says a document as a file; a text goes as text, because the API takes no files of text.
+fn document_out(name: &str, media_type: &str, source: &Source) -> Result<Part, EncodeError> {
+    if let (true, Source::Base64(data)) = (media_type.starts_with("text/"), source) {
+        let text = text_of(data).ok_or_else(|| EncodeError::NotText(name.to_owned()))?;
+        let text = if name.is_empty() { text } else { format!("{name}:\n\n{text}") };
+        return Ok(Part::Text { text, cache_control: None });
+    }
+    let filename = (!name.is_empty()).then(|| name.to_owned());
+    let file = wire::File { filename, file_data: Some(url_of(media_type, source)?), file_id: None };
+    Ok(Part::File { file, cache_control: None })
 }
 
 fn assistant_out(message: &Message, names: &NameMap, extensions: bool) -> wire::Message {

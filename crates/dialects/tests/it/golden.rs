@@ -1,0 +1,126 @@
+//! The golden matrix: each fixture goes in once and comes out in every dialect; the snapshots stand beside this file.
+
+use crate::support::{assert_well_formed, decode, encode, render, reply_of, whole};
+use bedplate_core::port::model::ModelRequest;
+use bedplate_dialects::{anthropic_messages, openai_chat};
+use serde_json::Value;
+use std::{fmt::Write, fs, path::PathBuf};
+
+fn fixtures(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+        .into_iter()
+        .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap()))
+        .collect()
+}
+
+fn pretty(body: &[u8]) -> String {
+    serde_json::to_string_pretty(&serde_json::from_slice::<Value>(body).unwrap()).unwrap()
+}
+
+fn dialect_of(name: &str) -> &'static str {
+    if name.starts_with("openai") { "openai" } else { "anthropic" }
+}
+
+fn read(name: &str, body: &[u8]) -> ModelRequest {
+    match name.split_once('-').unwrap().0 {
+        "openai" => openai_chat::decode_request(body).unwrap().request,
+        "anthropic" => anthropic_messages::decode_request(body).unwrap().request,
+        _ => anthropic_messages::decode_invoke(body, "anthropic.claude-3-5-sonnet-20240620-v1:0").unwrap(),
+    }
+}
+
+#[test]
+fn a_request_of_any_dialect_is_said_in_every_dialect() {
+    for (name, body) in fixtures("requests") {
+        let request = read(&name, &body);
+        let mut out = String::new();
+        let options = openai_chat::EncodeOptions { stream: true, ..Default::default() };
+        match openai_chat::encode_request(&request, options) {
+            Ok((body, _)) => writeln!(out, "== openai\n{}", pretty(&body.to_json())).unwrap(),
+            Err(error) => writeln!(out, "== openai refused: {error}").unwrap(),
+        }
+        for bedrock in [false, true] {
+            let title = if bedrock { "bedrock" } else { "anthropic" };
+            let options = anthropic_messages::EncodeOptions { stream: true, bedrock, ..Default::default() };
+            match anthropic_messages::encode_request(&request, options) {
+                Ok((body, _)) => writeln!(out, "== {title}\n{}", pretty(&body.to_json())).unwrap(),
+                Err(error) => writeln!(out, "== {title} refused: {error}").unwrap(),
+            }
+        }
+        insta::assert_snapshot!(format!("request__{name}"), out);
+    }
+}
+
+#[test]
+fn a_stream_of_any_dialect_is_streamed_on_in_every_dialect() {
+    for (name, body) in fixtures("streams") {
+        let events = decode(dialect_of(&name), &[&body]).unwrap();
+        assert_well_formed(&events);
+        let reply = reply_of(&events);
+        let mut out = format!("== core\n{}\n", serde_json::to_string_pretty(&reply).unwrap());
+        for dialect in ["openai", "anthropic"] {
+            let stream = encode(dialect, &events);
+            writeln!(out, "== {dialect} streamed\n{}", String::from_utf8(stream).unwrap().trim_end()).unwrap();
+            writeln!(out, "== {dialect} whole\n{}", pretty(&render(dialect, &reply))).unwrap();
+        }
+        insta::assert_snapshot!(format!("stream__{name}"), out);
+    }
+}
+
+#[test]
+fn a_whole_reply_of_any_dialect_is_said_in_every_dialect() {
+    for (name, body) in fixtures("replies") {
+        let reply = whole(dialect_of(&name), &body);
+        let mut out = format!("== core\n{}\n", serde_json::to_string_pretty(&reply).unwrap());
+        for dialect in ["openai", "anthropic"] {
+            writeln!(out, "== {dialect}\n{}", pretty(&render(dialect, &reply))).unwrap();
+        }
+        insta::assert_snapshot!(format!("reply__{name}"), out);
+    }
+}
+
+#[test]
+fn a_stream_gives_the_same_events_wherever_it_is_cut() {
+    for (name, body) in fixtures("streams") {
+        let dialect = dialect_of(&name);
+        let crlf = String::from_utf8(body.clone()).unwrap().replace('\n', "\r\n").into_bytes();
+        let expected = decode(dialect, &[&body]).unwrap();
+        for body in [&body, &crlf] {
+            for cut in 0..body.len() {
+                let (head, tail) = body.split_at(cut);
+                assert_eq!(decode(dialect, &[head, tail]).unwrap(), expected, "{name} cut at byte {cut}");
+            }
+            let bytes: Vec<&[u8]> = body.chunks(1).collect();
+            assert_eq!(decode(dialect, &bytes).unwrap(), expected, "{name} byte by byte");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_ends_early_is_an_error_wherever_it_ends() {
+    for (name, body) in fixtures("streams") {
+        let dialect = dialect_of(&name);
+        let expected = decode(dialect, &[&body]).unwrap();
+        // What may be missing at the end is said by the dialect: Messages needs its `message_stop`; a chunk with a
+        // finish reason is the last that Chat Completions needs, usage and `[DONE]` may be cut.
+        let text = std::str::from_utf8(&body).unwrap();
+        let needed = match dialect {
+            "anthropic" => text.rfind("{\"type\":\"message_stop\"}").unwrap() + "{\"type\":\"message_stop\"}".len(),
+            _ => text.match_indices("\"finish_reason\":\"").last().unwrap().0,
+        };
+        for end in 0..needed {
+            let result = decode(dialect, &[&body[..end]]);
+            assert!(
+                result.is_err(),
+                "{name} ended at byte {end} of {} and gave {:?}",
+                body.len(),
+                result.map(|events| events.len())
+            );
+        }
+        assert_eq!(decode(dialect, &[&body]).unwrap(), expected);
+    }
+}
