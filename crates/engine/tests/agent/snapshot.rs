@@ -50,7 +50,7 @@ fn a_restored_state_is_not_whole_before_every_event_is_there() {
     bench.start("one").say("1");
     let (mut state, needed) = Agent::restore(&Agent::snapshot(&bench.state)).unwrap();
     assert_eq!(needed, [1, 3], "the question and the reply");
-    let mut give = |state: &mut _, content: u64, of: u64| {
+    let give = |state: &mut _, content: u64, of: u64| {
         let entry = &bench.entries[usize::try_from(content).unwrap() - 1];
         Agent::restore_entry(state, of, entry.at, &entry.event);
     };
