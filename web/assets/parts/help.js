@@ -1,0 +1,19 @@
+// The list of keys, behind `?`.
+
+import { dialog } from "./dialog.js";
+import { h } from "./dom.js";
+
+/** @type {[string, [string, string][]][]} */
+const KEYS = [
+  ["Everywhere", [["/", "Search"], ["?", "This list"], ["g c", "Chat"], ["g r", "Runs"], ["g a", "Approvals"], ["g m", "Models"], ["g o", "Costs"], ["g p", "Project"], ["Esc", "Close, or leave the field"]]],
+  ["Lists", [["j  k", "Down, up"], ["Enter", "Open"]]],
+  ["Chat", [["Enter", "Send"], ["Shift Enter", "New line"], ["n", "New conversation"], ["c", "Write a message"], ["Esc", "Leave the field"]]],
+  ["Run", [["[  ]", "One event back, forward"], ["r", "Raw journal"]]],
+];
+
+export function showKeys() {
+  if (document.querySelector("dialog")) return;
+  dialog("Keys", h("div", "keys", ...KEYS.map(([title, rows]) => h("section", null, h("h3", null, title),
+    h("dl", null, ...rows.map(([keys, what]) => h("div", null, h("dt", null, ...keys.split(/\s+/).map((key) => h("kbd", null, key))), h("dd", null, what)))),
+  ))));
+}

@@ -1,0 +1,49 @@
+// A JSON value as text that can be read: indented, with quiet colours for names, texts and numbers.
+
+import { copier, h } from "./dom.js";
+
+/** How many characters are coloured; beyond them a value is plain text, which stays fast. */
+const COLOURED = 60_000;
+
+const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)/g;
+
+/** @param {any} value */
+export function pretty(value) {
+  return JSON.stringify(value, null, 2) ?? "";
+}
+
+/** @param {any} value @returns {HTMLElement} */
+export function json(value) {
+  const text = pretty(value);
+  const node = h("pre", { class: "json", tabindex: "0" });
+  if (text.length > COLOURED) {
+    node.textContent = text;
+    return node;
+  }
+  let from = 0;
+  for (const match of text.matchAll(TOKEN)) {
+    const [whole, string, colon, word] = match;
+    const kind = string ? (colon ? "name" : "text") : word ? "word" : "number";
+    const shown = string && colon ? string : whole;
+    if (match.index > from) node.append(text.slice(from, match.index));
+    node.append(h("span", `j-${kind}`, shown));
+    from = match.index + shown.length;
+  }
+  node.append(text.slice(from));
+  return node;
+}
+
+/**
+ * A titled value with a button that copies it.
+ * @param {string} title
+ * @param {any} value
+ * @param {...HTMLElement} more buttons
+ */
+export function section(title, value, ...more) {
+  const isText = typeof value === "string";
+  const body = isText ? h("pre", { class: "words", tabindex: "0" }, value) : json(value);
+  return h("section", "value",
+    h("header", null, h("h4", null, title), ...more, copier(isText ? "Copy" : "Copy as JSON", () => (isText ? value : pretty(value)))),
+    body,
+  );
+}

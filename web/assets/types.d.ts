@@ -1,0 +1,87 @@
+// The wire types of the HTTP API as the page uses them. Not served: only the type checker reads this.
+
+export interface Model { provider: string; model: string; foundation_model: boolean }
+export interface Info {
+  name: string; version: string; project: string; default_agent: string | null; open: boolean; user_id?: string | null;
+  model: Model | null; notice: string | null;
+}
+export interface Tool {
+  name: string; description: string; input_schema?: any;
+  read_only?: boolean; destructive?: boolean; idempotent?: boolean; open_world?: boolean;
+  annotations?: { read_only?: boolean; destructive?: boolean; idempotent?: boolean; open_world?: boolean };
+  approval?: any;
+}
+export interface Agent {
+  name: string; description: string; route?: string; model: Model | string | null; tools: Tool[]; default: boolean;
+  definition?: string;
+}
+export interface Run {
+  run_id: string; session_id: string; user_id: string; agent: string; title: string;
+  status: "idle" | "running" | "waiting"; parent_run_id?: string | null; created_at: string; touched_at: string; events: number;
+}
+export interface Usage { input: number; output: number; cache_read?: number; cache_write?: number }
+export interface TurnSummary {
+  turn: number; status: string; message?: string | null; started_at: string; ended_at: string | null; usage: Usage;
+  cost_usd: number; iterations: number; tool_calls: number;
+}
+export interface RunView extends Run { at: number; turns: TurnSummary[]; questions: Question[]; usage: Usage; cost_usd: number }
+export interface Question {
+  call: number; kind: "approval" | "outcome_unknown"; tool: string; input: any; question: string; preview: any;
+  deadline: string; run_id: string; session_id: string; agent: string; user_id: string;
+}
+export interface Block {
+  type: string; text?: string; id?: string; name?: string; input?: any; malformed?: string; media_type?: string;
+  redacted?: string; tool_use_id?: string; content?: any[]; is_error?: boolean;
+}
+export interface Message { role: "user" | "assistant"; content: Block[] }
+/** An event of a journal: position, time, type, and the fields of that type. */
+export interface Entry { seq: number; at: string; type: string; [field: string]: any }
+export interface TurnReply {
+  run_id: string; session_id: string; turn: number; status: string; output: { text: string; content: Block[] } | null;
+  error: { code: string; message: string } | null; questions: Question[]; usage: Usage; cost_usd: number;
+  model?: Model | null; iterations: number; tool_calls: number; joined: boolean; queued_behind: number | null;
+}
+
+/** What a model said so far: a block at its index. */
+export interface LiveBlock { kind: string; text: string; name?: string }
+
+/** A model call or a tool call, folded from its events. */
+export interface Step {
+  kind: "model" | "tool"; call: number; at: number; name: string; state: string;
+  began: number | null; ended: number | null; took: number | null;
+  // A model call.
+  reply?: Message; replySeq?: number; live?: Map<number, LiveBlock>; usage?: Usage; cost?: number; model?: string;
+  stop?: string; partial?: boolean; attempt?: number; retryAt?: number | null; from?: number;
+  // A tool call.
+  input?: any; malformed?: string; output?: { content: any[]; is_error?: boolean }; outcome?: string; asked?: Asked;
+  // Either: what went wrong.
+  error?: { code: string; message: string };
+}
+export interface Asked {
+  kind: "approval" | "outcome_unknown"; question: string; preview: any; deadline: number; at: number;
+  answered: { approved: boolean; by: string | null; note: string | null; at: number } | null;
+}
+export interface Turn {
+  id: number; key: string; state: string; message: Message; queuedAt: number | null; at: number; ended: number | null;
+  why: string | null; cancelling: boolean; steps: Step[];
+}
+
+/** A piece of the page that can be shown again with newer data. */
+export interface Part<T> { el: HTMLElement; update(item: T): void }
+/** A view: what the router mounts under an address. */
+export interface View {
+  title: string;
+  /** Stops timers and streams. */
+  leave?(): void;
+  /** The same view at another address; false: mount it anew. */
+  go?(address: Address): boolean;
+  /** A key that nobody took; true: it was used. */
+  key?(event: KeyboardEvent): boolean;
+}
+export interface Address { path: string; parts: string[]; query: URLSearchParams }
+export interface Shell {
+  go(address: string, replace?: boolean): void;
+  title(text: string): void;
+  say(text: string): void;
+  info: Info | null;
+}
