@@ -49,19 +49,18 @@ async fn claim(shared: &Arc<Shared>, now: Timestamp) -> Result<bool, bedplate_co
     let mut loaded = Vec::new();
     for head in heads {
         let key = RunKey { tenant: head.tenant.clone(), run: head.run.id };
-        let epoch = head.epoch;
-        let Some((words, hub, fresh)) = shared.find_or_spawn(&key, Boot::Claimed(Box::new(head))) else {
+        let Some((words, hub, fresh)) = shared.find_or_spawn(&key, Boot::Claimed(Box::new(head.clone()))) else {
             return Ok(false);
         };
         if !fresh {
-            hub.note_claim(epoch);
-            loaded.push(words);
+            hub.note_claim(head.epoch);
+            loaded.push((words, head));
         }
     }
     drop(claims);
-    for words in loaded {
+    for (words, head) in loaded {
         // A run that leaves memory meanwhile stays due when its lease ends.
-        drop(words.send(Command::Claimed).await);
+        drop(words.send(Command::Claimed(Box::new(head))).await);
     }
     Ok(full)
 }

@@ -4,3 +4,4 @@ pub mod clock;
 pub mod conformance;
 pub mod faulty;
 pub mod scripted;
+pub mod sim;

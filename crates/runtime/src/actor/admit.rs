@@ -67,7 +67,7 @@ impl Actor {
                 self.feed(loaded, plan, context, said).await;
                 plan.acks.push(Ack::Cancel { found: plan.events.len() > before, reply });
             }
-            Command::Claimed | Command::Leave { .. } | Command::LeaveIfOf { .. } => {}
+            Command::Claimed(_) | Command::Leave { .. } | Command::LeaveIfOf { .. } => {}
         }
     }
 

@@ -116,7 +116,7 @@ impl Command {
             Self::Wait { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::Answer(_, reply) => drop(reply.send(Err(error.clone().into()))),
             Self::Cancel { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Self::Claimed | Self::Leave { .. } | Self::LeaveIfOf { .. } => {}
+            Self::Claimed(_) | Self::Leave { .. } | Self::LeaveIfOf { .. } => {}
         }
     }
 }

@@ -23,7 +23,7 @@ use bedplate_core::{
     message::Message,
     port::{
         BoxFuture,
-        journal::{Head, RunRef, SignalId},
+        journal::{Head, RunRef},
     },
     time::Timestamp,
 };
@@ -58,8 +58,8 @@ pub(crate) enum Command {
         by: Option<UserId>,
         reply: oneshot::Sender<Result<bool, RunError>>,
     },
-    /// The scheduler claimed the run because something waits for it.
-    Claimed,
+    /// The scheduler claimed the run because something waits for it; this is its head since.
+    Claimed(Box<Head>),
     /// Leave memory between two appends; the sender learns it when the channel is dropped.
     Leave {
         _gone: oneshot::Sender<()>,
@@ -145,7 +145,8 @@ struct Woken {
     inputs: Vec<Input<AgentSignal>>,
     /// The inbox must be read.
     signals: bool,
-    consumed: Vec<SignalId>,
+    /// The head under a claim of this process's scheduler.
+    claimed: Option<Box<Head>>,
 }
 
 /// Why a run leaves memory.

@@ -17,7 +17,7 @@ use bedplate_core::{
     message::Message,
     port::{
         Caller,
-        journal::{AppendError, Batch, Expected, NewRun, RunStatus, SNAPSHOT_INTERVAL, SignalId},
+        journal::{AppendError, Batch, Expected, Head, NewRun, RunStatus, SNAPSHOT_INTERVAL, SignalId},
         model::ModelCall,
         tools::ToolCall,
     },
@@ -52,8 +52,11 @@ pub(super) struct Plan {
 impl Actor {
     /// Feeds what woke the run to its machine, commits what follows, and only then shows, answers and performs it.
     pub(super) async fn step(&mut self, loaded: &mut Loaded, woken: Woken) -> Result<(), Leave> {
-        let Woken { commands, inputs, signals, consumed } = woken;
-        let mut plan = Plan { consumed, ..Plan::default() };
+        let Woken { commands, inputs, signals, claimed } = woken;
+        if let Some(head) = claimed {
+            take_claim(loaded, head)?;
+        }
+        let mut plan = Plan::default();
         let mut context = Context {
             now: self.shared.now(),
             entropy: self.shared.options.entropy.bytes(),
@@ -419,6 +422,19 @@ impl Actor {
         };
         Some(InFlight { call, deadline, begun: now, work })
     }
+}
+
+/// Takes over a claim that this process's scheduler made.
+fn take_claim(loaded: &mut Loaded, head: Box<Head>) -> Result<(), Leave> {
+    if head.seq > loaded.seq {
+        // Another process has appended, so what is in memory is of the past.
+        return Err(Leave::Again(head));
+    }
+    if head.seq == loaded.seq && head.epoch > loaded.epoch {
+        loaded.epoch = head.epoch;
+        loaded.wake_at = head.wake_at;
+    }
+    Ok(())
 }
 
 /// Folds a decision into the state and the plan.

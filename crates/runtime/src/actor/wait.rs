@@ -54,7 +54,10 @@ impl Actor {
         let mut weight = 0;
         while weight < MAX_WEIGHT {
             match self.inbox.poll_recv(cx) {
-                Poll::Ready(Some(Command::Claimed)) => woken.signals = true,
+                Poll::Ready(Some(Command::Claimed(head))) => {
+                    woken.signals = true;
+                    woken.claimed = Some(head);
+                }
                 Poll::Ready(Some(command)) => {
                     weight += command_weight(&command);
                     woken.commands.push(command);

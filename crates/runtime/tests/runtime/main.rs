@@ -1,4 +1,5 @@
 //! Tests of the runtime through its handle, with the store in memory, virtual time and scripted ports.
 
+mod simulation;
 mod support;
 mod turns;

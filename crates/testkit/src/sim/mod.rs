@@ -1,0 +1,12 @@
+//! Ports for deterministic simulation: a model and tools that misbehave as a seed says, a journal that dies at a chosen
+//! append, and the receiver that counts effects.
+
+mod journal;
+mod ledger;
+mod model;
+mod tools;
+
+pub use journal::{Crash, Fate, Moment, SimJournal};
+pub use ledger::{Ledger, Record};
+pub use model::SimModel;
+pub use tools::{SimTools, sim_tools};
