@@ -1,8 +1,9 @@
 //! How a batch's events become bytes and events again, in both adapters.
 //!
-//! The form is a JSON array of events. An event whose encoding is larger than [`MAX_INLINE_BYTES`] is replaced by
+//! The form is a JSON array of events, packed (see `pack`). An event whose encoding is larger than [`MAX_INLINE_BYTES`] is replaced by
 //! `{"$blob":"<hash>"}` and stored as a blob; no event can look like that, since no variant's name has a `$`.
 
+use crate::pack;
 use bedplate_core::{
     event::Event,
     id::ContentHash,
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 /// The events of one batch as they are stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded {
-    /// The JSON array.
+    /// The JSON array, packed.
     pub(crate) payload: Bytes,
     /// How many events it has.
     pub(crate) count: u64,
@@ -60,7 +61,7 @@ pub(crate) fn encode(events: &[Event]) -> Result<Encoded, AppendError> {
     if payload.len() > MAX_BATCH_BYTES {
         return Err(AppendError::TooLarge { what: "the batch", bytes: payload.len(), limit: MAX_BATCH_BYTES });
     }
-    Ok(Encoded { payload: payload.into(), count: events.len() as u64, large })
+    Ok(Encoded { payload: pack::pack(payload).into(), count: events.len() as u64, large })
 }
 
 /// Decodes what [`encode`] made; `blob` fetches the events that were too large.
@@ -69,7 +70,8 @@ pub(crate) fn decode<E>(
     mut blob: impl FnMut(ContentHash) -> Result<Option<Bytes>, E>,
 ) -> Result<Vec<Event>, DecodeError<E>> {
     let damaged = |error: serde_json::Error| DecodeError::Damaged(error.to_string());
-    let texts: Vec<&RawValue> = serde_json::from_slice(payload).map_err(damaged)?;
+    let json = pack::unpack(payload).map_err(DecodeError::Damaged)?;
+    let texts: Vec<&RawValue> = serde_json::from_slice(&json).map_err(damaged)?;
     let mut events = Vec::with_capacity(texts.len());
     for text in texts {
         let text = text.get();

@@ -4,6 +4,7 @@
 
 mod codec;
 mod cursor;
+mod pack;
 mod rules;
 
 pub mod memory;

@@ -2,6 +2,7 @@
 
 use super::{
     blobs, head,
+    pieces::{self, Header},
     place::{Place, Tail},
     writer::Writer,
 };
@@ -112,11 +113,8 @@ pub(super) fn begin(conn: &Connection, tenant: &Tenant, current: Current, batch:
 fn write(conn: &Connection, current: Current, batch: &Prepared) -> Result<Seq> {
     let Current { key, seq, wake_at, inbox, mut tail } = current;
     if batch.events.count > 0 {
-        // The payload is JSON that this process has just written, hence text.
-        let events = std::str::from_utf8(&batch.events.payload)?;
-        let sql = "INSERT INTO batch (run, first, at, events) VALUES (?1, ?2, ?3, ?4)";
         let first = seq + 1;
-        let pos = conn.prepare_cached(sql)?.insert((key, first.cast_signed(), batch.at.0, events))?;
+        let pos = pieces::write(conn, &Header { run: key, first, at: batch.at }, &batch.events.payload)?;
         tail.push(conn, key, Place { first, pos })?;
     }
     for id in &batch.consumed {

@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const QUIET: u32 = 4;
 
 /// From how many pages on the log begins anew: 64 MiB.
-const LOG_PAGES: i64 = 4_096;
+const LOG_PAGES: i64 = 16_384;
 
 /// What the writer and the owner tell the checkpointer.
 #[derive(Default)]

@@ -3,8 +3,9 @@
 use rusqlite::{Connection, OpenFlags, Result, functions::FunctionFlags};
 use std::{path::Path, time::Duration};
 
-/// The pages of a new file. Messages of 1 to 2 KB fill them almost wholly; 4 KB pages would waste up to half.
-const PAGE_BYTES: u32 = 16_384;
+/// The pages of a new file. A commit writes whole pages, so small ones are cheap to change; batches are cut into pieces
+/// that fill them (see `pieces`).
+const PAGE_BYTES: u32 = 4_096;
 
 /// The writer's page cache in KiB.
 const WRITER_CACHE: i64 = 6_144;

@@ -1,6 +1,6 @@
 //! Removing runs, with everything that is theirs.
 
-use super::{blobs, head, place};
+use super::{blobs, head, pieces, place};
 use bedplate_core::{
     id::{Tenant, UserId},
     port::journal::{Deleted, RunStatus},
@@ -17,7 +17,7 @@ pub(super) fn run(conn: &Connection, key: i64, at: Timestamp) -> Result<Deleted>
     let tail = conn.prepare_cached(sql)?.query_row([key], |row| row.get::<_, Vec<u8>>(0)).optional()?;
     let Some(tail) = tail else { return Ok(Deleted::default()) };
     for place in place::find(conn, key, &tail, 0, u64::MAX)? {
-        conn.prepare_cached("DELETE FROM batch WHERE pos = ?1")?.execute([place.pos])?;
+        pieces::remove(conn, place.pos)?;
     }
     let blobs = blobs::release(conn, key)?;
     let sql = "INSERT OR IGNORE INTO tombstone (tenant, id, at) SELECT tenant, id, ?2 FROM run WHERE key = ?1";

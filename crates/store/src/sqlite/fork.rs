@@ -2,6 +2,7 @@
 
 use super::{
     append::{self, Current},
+    pieces::{self, Header},
     place::{self, Place, Tail},
     writer::Writer,
 };
@@ -10,7 +11,7 @@ use bedplate_core::{
     id::Seq,
     port::journal::{AppendError, Head, NewRun, RunRef},
 };
-use rusqlite::{Connection, OptionalExtension, Result};
+use rusqlite::{Connection, OptionalExtension, Result, types::Type};
 
 /// Copies the first `at` events of `from` into a new run and appends `batch`.
 pub(super) fn fork(
@@ -31,8 +32,12 @@ pub(super) fn fork(
     let key = append::insert(writer, run, &source.title, batch)?;
     let mut tail = Tail::default();
     for Place { first, pos } in places {
-        let sql = "INSERT INTO batch (run, first, at, events) SELECT ?1, first, at, events FROM batch WHERE pos = ?2";
-        let pos = conn.prepare_cached(sql)?.insert((key, pos))?;
+        let Some((header, payload)) = pieces::read(conn, pos)? else {
+            // An error of SQLite's kind, so that what was copied so far is rolled back.
+            let message = format!("the batch at {first} of run {} is missing", from.id);
+            return Err(rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, message.into()));
+        };
+        let pos = pieces::write(conn, &Header { run: key, ..header }, &payload)?;
         tail.push(conn, key, Place { first, pos })?;
     }
     let references =

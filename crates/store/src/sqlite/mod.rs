@@ -15,6 +15,7 @@ mod journal;
 mod keys;
 mod list;
 mod lock;
+mod pieces;
 mod place;
 mod read;
 mod readers;

@@ -18,7 +18,7 @@ const BYTES: usize = 12;
 pub(super) struct Place {
     /// The position of its first event.
     pub(super) first: Seq,
-    /// The row of `batch`.
+    /// Its first row of `piece`.
     pub(super) pos: i64,
 }
 

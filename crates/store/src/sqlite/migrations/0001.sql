@@ -34,13 +34,11 @@ CREATE INDEX run_touched ON run (tenant, touched_at);
 CREATE INDEX run_user ON run (tenant, user, touched_at);
 CREATE INDEX run_wake ON run (wake_at) WHERE wake_at IS NOT NULL;
 
--- The batches of all runs in the order in which they were written, so that a commit of many runs fills few pages.
-CREATE TABLE batch (
+-- The batches of all runs in the order in which they were written, so that a commit of many runs fills few pages; cut
+-- into pieces, so that pages fill up whatever the sizes of batches are (see pieces.rs).
+CREATE TABLE piece (
     pos INTEGER PRIMARY KEY,
-    run INTEGER NOT NULL,
-    first INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    events TEXT NOT NULL
+    data BLOB NOT NULL
 );
 
 -- Where the batches of a run are, some dozens of places in a row (see place.rs).
