@@ -6,7 +6,7 @@ use crate::{
 };
 use bedplate_core::{
     event::{Entry, Event},
-    id::{Seq, Tenant},
+    id::{CallId, Seq, Tenant},
     message::Usage,
     port::{
         journal::{Head, Journal, RunRef},
@@ -17,7 +17,7 @@ use bedplate_engine::{
     agent::{Agent, AgentState},
     machine::{Context, Machine},
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// How many entries are read at once.
 const PAGE: usize = 256;
@@ -126,6 +126,7 @@ impl Rerun<'_> {
     pub(crate) async fn differences(&self, at: Seq) -> Result<(u64, AgentState, Vec<Difference>), RunError> {
         let mut state = AgentState::default();
         let mut differences = Vec::new();
+        let mut begun = BTreeSet::new();
         let mut count = 0;
         let mut after = 0;
         while after < at {
@@ -134,7 +135,7 @@ impl Rerun<'_> {
             after = last.seq;
             let batch: Vec<Entry> = batch.into_iter().filter(|entry| entry.seq <= at).collect();
             count += batch.len() as u64;
-            self.rerun_batch(&mut state, &batch, &mut differences).await?;
+            self.rerun_batch(&mut state, &batch, &mut begun, &mut differences).await?;
         }
         Ok((count, state, differences))
     }
@@ -143,6 +144,7 @@ impl Rerun<'_> {
         &self,
         state: &mut AgentState,
         batch: &[Entry],
+        begun: &mut BTreeSet<CallId>,
         differences: &mut Vec<Difference>,
     ) -> Result<(), RunError> {
         let mut rest = batch;
@@ -150,13 +152,14 @@ impl Rerun<'_> {
             let decided = self.decide(state, next).await?;
             let same = decided.iter().zip(rest).take_while(|(event, entry)| alike(event, &entry.event)).count();
             let agreed = if same == decided.len() { same } else { 0 };
-            if agreed == 0 && !comes_from_outside(&next.event) {
+            if agreed == 0 && !comes_from_outside(&next.event, begun) {
                 let decided = decided.get(same).map_or_else(|| "nothing".to_owned(), describe);
                 let recorded = rest.get(same).map_or_else(|| "nothing".to_owned(), |entry| describe(&entry.event));
                 differences.push(Difference { seq: next.seq + same as u64, recorded, decided });
             }
             let (folded, left) = rest.split_at(agreed.max(1));
             for entry in folded {
+                begun.extend(begins(entry));
                 Agent::apply(state, entry.seq, entry.at, &entry.event);
             }
             rest = left;
@@ -191,9 +194,20 @@ fn alike(decided: &Event, recorded: &Event) -> bool {
     }
 }
 
-/// Returns whether an event can be what an input means, so that no decision stands behind it.
-fn comes_from_outside(event: &Event) -> bool {
+/// Returns the tool call that begins with an entry.
+fn begins(entry: &Entry) -> Option<CallId> {
+    match &entry.event {
+        Event::ToolRequested(requested) => requested.deadline.map(|_| entry.seq),
+        Event::ToolBegun(begun) => Some(begun.call),
+        _ => None,
+    }
+}
+
+/// Returns whether an event can be what an input means, so that no decision stands behind it. A call in `begun` begins
+/// again when its run was recovered after a crash, which is an input too.
+fn comes_from_outside(event: &Event, begun: &BTreeSet<CallId>) -> bool {
     match event {
+        Event::ToolBegun(again) if begun.contains(&again.call) => true,
         Event::RunStarted(_)
         | Event::Forked(_)
         | Event::TurnQueued(_)
