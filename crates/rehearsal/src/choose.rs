@@ -48,7 +48,7 @@ impl Toolbox {
         #[expect(clippy::cast_precision_loss, reason = "a count of tools")]
         let all = tools.len() as f64;
         let weights = counts.into_iter().map(|(stem, count)| {
-            let weight = ((all + 1.0) / (count + 0.25)).ln().max(0.08) / (all + 1.0).ln().max(0.6);
+            let weight = if all < 2.0 { 0.8 } else { ((all + 1.0) / (count + 0.25)).ln().max(0.08) / (all + 1.0).ln() };
             (stem, weight)
         });
         Self { weights: weights.collect(), tools }
@@ -180,8 +180,8 @@ fn telling(token: &Token) -> bool {
 
 fn pieces(token: &Token) -> Vec<String> {
     let mut out = vec![token.stem.clone()];
-    if token.text.contains(['-', '_', '.']) {
-        out.extend(crate::words::stems(&token.text));
+    if token.parts.len() > 1 {
+        out.extend(token.parts.iter().cloned());
     }
     out
 }

@@ -1,6 +1,6 @@
 //! A tool's JSON Schema as the parameters that a filler can work with.
 
-use crate::words::{content_stems, stems, stop};
+use crate::words::{bare_words, content_stems, stems, stop};
 use bedplate_core::tool::ToolSpec;
 use regex_lite::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
@@ -106,8 +106,16 @@ pub struct Param {
     pub name_stems: Vec<String>,
     /// Stems of the description, without function words.
     pub stems: Vec<String>,
+    /// The words of the name as they are, see [`bare_words`].
+    pub name_words: Vec<String>,
+    /// The words of the description as they are.
+    pub about_words: Vec<String>,
     /// The allowed values; empty when any is.
     pub choices: Vec<Value>,
+    /// The stems of each allowed text.
+    pub choice_stems: Vec<Vec<String>>,
+    /// Values that the schema or the description gives as examples.
+    pub examples: Vec<(String, Vec<String>)>,
     /// The pattern of its texts.
     pub pattern: Option<Regex>,
     /// The format of its texts (`date`, `email`, …).
@@ -199,10 +207,16 @@ impl Param {
         spoken(&self.name)
     }
 
-    /// Returns whether name or description has one of these stems; a name counts more, so ask it first.
+    /// Returns whether the name has one of these words.
     #[must_use]
     pub fn named(&self, words: &[&str]) -> bool {
-        self.name_stems.iter().any(|stem| words.iter().any(|word| crate::words::stem(word) == *stem))
+        self.name_words.iter().any(|own| words.contains(&own.as_str()))
+    }
+
+    /// Returns whether the name or the description has one of these words.
+    #[must_use]
+    pub fn mentions(&self, words: &[&str]) -> bool {
+        self.named(words) || self.about_words.iter().any(|own| words.contains(&own.as_str()))
     }
 
     /// Returns whether a value obeys the schema.
@@ -314,6 +328,16 @@ fn param(name: &str, schema: &Value, required: bool, root: &Value, depth: usize)
         required,
         name_stems: stems(name),
         stems: content_stems(&description),
+        name_words: bare_words(name),
+        about_words: bare_words(&description),
+        choice_stems: choices.iter().map(|value| value.as_str().map(stems).unwrap_or_default()).collect(),
+        examples: examples(&schema, &description)
+            .into_iter()
+            .map(|text| {
+                let own = stems(&text);
+                (text, own)
+            })
+            .collect(),
         description,
         choices,
         pattern: text("pattern").and_then(|pattern| RegexBuilder::new(&pattern).size_limit(1 << 16).build().ok()),
@@ -333,6 +357,61 @@ fn param(name: &str, schema: &Value, required: bool, root: &Value, depth: usize)
             .map(|items| Box::new(param(name, items, true, root, depth + 1))),
         properties: if kind == Kind::Object && deeper { properties(&schema, root, depth + 1) } else { Vec::new() },
     }
+}
+
+/// Collects the values that a schema shows: `examples`, quoted words, and what follows "e.g.".
+fn examples(schema: &Value, description: &str) -> Vec<String> {
+    const MOST: usize = 24;
+    let mut out: Vec<String> = schema
+        .get("examples")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    let mut before = ' ';
+    let mut open: Option<(char, usize)> = None;
+    for (at, c) in description.char_indices() {
+        match open {
+            Some((quote, start)) if c == quote => {
+                out.push(description[start..at].to_owned());
+                open = None;
+            }
+            None if matches!(c, '\'' | '"' | '`') && !before.is_alphanumeric() => open = Some((c, at + 1)),
+            _ => {}
+        }
+        before = c;
+    }
+    for lead in [
+        "e.g.",
+        "e.g",
+        "such as",
+        "could be",
+        "can be",
+        "choices are",
+        "options are",
+        "options:",
+        "(like",
+        "type of paint (",
+    ] {
+        let lower = description.to_ascii_lowercase();
+        if let Some(at) = lower.find(lead) {
+            let rest = &description[at + lead.len()..];
+            let end = rest.find([')', ';', '.']).unwrap_or(rest.len());
+            out.extend(rest[..end].split([',', '/']).flat_map(|part| part.split(" or ")).map(|part| {
+                part.trim()
+                    .trim_start_matches("or ")
+                    .trim_start_matches("and ")
+                    .trim_matches(['\'', '"', ' ', ':', '.', ','])
+                    .to_owned()
+            }));
+        }
+    }
+    out.retain(|text| (2..=30).contains(&text.len()) && text.split_whitespace().count() <= 3);
+    out.dedup();
+    out.truncate(MOST);
+    out
 }
 
 /// Follows references and takes the first useful branch of a union.

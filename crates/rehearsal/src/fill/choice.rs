@@ -3,7 +3,7 @@
 use super::{Scope, cue};
 use crate::{
     schema::{Kind, Param},
-    words::{self, stem, stop, synonyms},
+    words::{self, stop, synonyms},
 };
 use serde_json::Value;
 
@@ -21,6 +21,15 @@ pub fn choose(param: &Param, scope: &mut Scope<'_>) -> Option<(Value, f64)> {
     Some((value, score.min(2.0) / 2.0))
 }
 
+/// Marks the words that name the values of an enumeration.
+pub fn mark(param: &Param, scope: &mut Scope<'_>) {
+    let ranges: Vec<(usize, usize)> =
+        rank(param, scope).into_iter().filter(|(_, score, _)| *score >= 1.5).filter_map(|(_, _, at)| at).collect();
+    for (first, last) in ranges {
+        scope.used[first..=last].fill(true);
+    }
+}
+
 /// Returns all values that the clause names, in the order of the text.
 #[must_use]
 pub fn all(param: &Param, scope: &Scope<'_>) -> Vec<Value> {
@@ -28,6 +37,45 @@ pub fn all(param: &Param, scope: &Scope<'_>) -> Vec<Value> {
         rank(param, scope).into_iter().filter(|(_, score, at)| *score >= 1.5 && at.is_some()).collect();
     found.sort_by_key(|(_, _, at)| at.map(|range| range.0));
     found.into_iter().map(|(value, _, _)| value).collect()
+}
+
+/// Returns the example of a description that the clause says word for word. Marks its words.
+#[must_use]
+pub fn example(param: &Param, scope: &mut Scope<'_>) -> Option<(String, f64)> {
+    let tokens = &scope.reading.tokens;
+    let end = scope.window.1.min(tokens.len().checked_sub(1)?);
+    for (text, wanted) in &param.examples {
+        let plain = wanted.len() == 1
+            && (stop::is_stop(&text.to_lowercase())
+                || param.name_stems.contains(&wanted[0])
+                || stop::is_command(&text.to_lowercase()));
+        if wanted.is_empty() || plain || text.contains(['{', '<']) {
+            continue;
+        }
+        for at in scope.window.0..=end {
+            let parts: Vec<String> =
+                tokens[at..].iter().take(wanted.len()).flat_map(|token| token.parts.clone()).collect();
+            let last = at + wanted.len() - 1;
+            if tokens[at].parts.first() == wanted.first()
+                && parts == *wanted
+                && last <= end
+                && !scope.used[at..=last].iter().any(|used| *used)
+            {
+                // A name in the text may be longer than the example in it.
+                let inside_longer = scope.reading.spans.iter().any(|span| {
+                    span.tokens.0 <= at
+                        && span.tokens.1 >= last
+                        && (span.tokens.1 - span.tokens.0) > last - at
+                        && !matches!(span.what, crate::read::What::Phrase)
+                });
+                if !inside_longer {
+                    scope.used[at..=last].fill(true);
+                    return Some((text.clone(), 1.0));
+                }
+            }
+        }
+    }
+    None
 }
 
 /// Returns whether the clause says yes or no to a parameter.
@@ -87,12 +135,13 @@ fn rank(param: &Param, scope: &Scope<'_>) -> Vec<Ranked> {
     let mut out: Vec<Ranked> = param
         .choices
         .iter()
-        .filter(|value| !value.is_null())
-        .map(|value| {
+        .zip(&param.choice_stems)
+        .filter(|(value, _)| !value.is_null())
+        .map(|(value, wanted)| {
             let (score, at) = match value {
                 Value::String(text) => text_score(
                     text,
-                    param,
+                    wanted,
                     scope,
                     hints.iter().find(|(name, _)| name == text).map(|(_, stems)| stems.as_slice()),
                 ),
@@ -106,8 +155,12 @@ fn rank(param: &Param, scope: &Scope<'_>) -> Vec<Ranked> {
     out
 }
 
-fn text_score(text: &str, param: &Param, scope: &Scope<'_>, hint: Option<&[String]>) -> (f64, Option<(usize, usize)>) {
-    let wanted: Vec<String> = words::stems(text);
+fn text_score(
+    text: &str,
+    wanted: &[String],
+    scope: &Scope<'_>,
+    hint: Option<&[String]>,
+) -> (f64, Option<(usize, usize)>) {
     let tokens = &scope.reading.tokens;
     if wanted.is_empty() || tokens.is_empty() {
         return (0.0, None);
@@ -115,9 +168,8 @@ fn text_score(text: &str, param: &Param, scope: &Scope<'_>, hint: Option<&[Strin
     let mut best = (0.0, None);
     for at in scope.window.0..=scope.window.1.min(tokens.len() - 1) {
         // The whole value, word by word.
-        let parts: Vec<String> =
-            tokens[at..].iter().filter(|t| t.word).take(wanted.len()).flat_map(|t| words::stems(&t.text)).collect();
-        if parts.len() >= wanted.len() && parts[..wanted.len()] == wanted[..] {
+        let parts = || tokens[at..].iter().filter(|t| t.word).take(wanted.len()).flat_map(|t| &t.parts);
+        if tokens[at].word && parts().take(wanted.len()).eq(wanted.iter()) {
             let common = wanted.len() == 1 && stop::is_stop(&tokens[at].lower);
             let score = if common {
                 0.9
@@ -166,7 +218,6 @@ fn text_score(text: &str, param: &Param, scope: &Scope<'_>, hint: Option<&[Strin
             }
         }
     }
-    let _ = param;
     best
 }
 
@@ -205,6 +256,5 @@ fn hints(param: &Param) -> Vec<(String, Vec<String>)> {
             words::content_stems(part).into_iter().filter(|own| !stop::is_faint(own)).take(8).collect();
         out.push((text.clone(), stems));
     }
-    let _ = stem;
     out
 }

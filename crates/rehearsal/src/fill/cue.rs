@@ -4,7 +4,7 @@ use super::Scope;
 use crate::{
     read::Span,
     schema::Param,
-    words::{stem, stop, synonyms},
+    words::{stop, synonyms},
 };
 
 /// Returns the strength of the words before and after a span: about 3 when the parameter's name stands next to it.
@@ -65,10 +65,9 @@ pub fn role(param: &Param, span: &Span, scope: &Scope<'_>) -> f64 {
     let Some((preposition, distance)) = preposition(span, scope) else { return 0.0 };
     let decay = if distance == 1 { 1.0 } else { 0.7 };
     let Some(words) = expects(&preposition) else { return 0.0 };
-    let hit = |stems: &[String]| stems.iter().any(|own| words.iter().any(|word| stem(word) == *own));
-    if hit(&param.name_stems) {
+    if param.named(words) {
         2.0 * decay
-    } else if hit(&param.stems) {
+    } else if param.mentions(words) {
         1.0 * decay
     } else if matches!(preposition.as_str(), "from" | "to") && clashes(param, &preposition) {
         -1.5
@@ -120,7 +119,7 @@ pub fn preposition(span: &Span, scope: &Scope<'_>) -> Option<(String, usize)> {
         if is_preposition(&token.lower) {
             return Some((token.lower.clone(), step));
         }
-        if !token.word {
+        if !token.word && token.text != "=" {
             return None;
         }
     }
@@ -139,7 +138,7 @@ fn stripped(own: &str) -> &str {
 
 fn clashes(param: &Param, preposition: &str) -> bool {
     let other = expects(if preposition == "from" { "to" } else { "from" }).unwrap_or(&[]);
-    param.name_stems.iter().any(|own| other.iter().take(9).any(|word| stem(word) == *own))
+    param.named(&other[..other.len().min(9)])
 }
 
 fn expects(preposition: &str) -> Option<&'static [&'static str]> {

@@ -13,6 +13,7 @@ pub fn fill(param: &Param, siblings: &[Param], scope: &mut Scope<'_>) -> Option<
     let item = param.items.as_deref()?;
     if !item.choices.is_empty() {
         let values = choice::all(item, scope);
+        choice::mark(item, scope);
         return (!values.is_empty()).then_some((Value::Array(values), 1.0));
     }
     if item.kind == Kind::List {
@@ -35,14 +36,16 @@ pub fn fill(param: &Param, siblings: &[Param], scope: &mut Scope<'_>) -> Option<
         } else {
             0.0
         };
-        let score = cue::around(param, first, scope).min(3.5) + cue::role(param, first, scope) + taste + bonus + inside;
+        let last = &scope.reading.spans[members[members.len() - 1]];
+        let near = cue::around(param, first, scope).max(cue::around(param, last, scope)).min(3.5);
+        let score = near + cue::role(param, first, scope) + taste + bonus + inside;
         // A list that stands nearer to a sibling's name is the sibling's.
         let rival = siblings
             .iter()
             .filter(|other| other.name != param.name && other.kind == Kind::List)
             .map(|other| cue::around(other, first, scope))
             .fold(0.0, f64::max);
-        let score = if rival > cue::around(param, first, scope) + 0.2 { score - 1.5 } else { score };
+        let score = if rival > near + 0.2 { score - 1.5 } else { score };
         if best.as_ref().is_none_or(|(most, _)| score > *most) {
             best = Some((score, members));
         }

@@ -4,7 +4,7 @@ use super::{Filled, Scope, cue, value};
 use crate::{
     read::{Span, What},
     schema::{Kind, Param},
-    words::{places, synonyms},
+    words::{number, places, stop, synonyms, units},
 };
 use serde_json::Value;
 
@@ -28,6 +28,8 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
     open.truncate(MAX_PARAMS);
     open.sort_unstable();
     let spans: Vec<usize> = (0..scope.reading.spans.len()).filter(|index| scope.free(*index)).take(MAX_SPANS).collect();
+    let listed = in_order(params, &open, scope);
+    let trimmed: Vec<Span> = spans.iter().map(|span| trim(&scope.reading.spans[*span], scope)).collect();
     let scores: Vec<Vec<Option<f64>>> = spans
         .iter()
         .map(|span| {
@@ -35,7 +37,7 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
                 .enumerate()
                 .map(|(rank, index)| {
                     let param = &params[*index];
-                    let item = &scope.reading.spans[*span];
+                    let item = &trimmed[spans.iter().position(|own| own == span)?];
                     if param.kind == Kind::Text
                         && super::expression::wanted(param)
                         && !matches!(item.what, What::Formula | What::Quoted)
@@ -55,6 +57,11 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
                     #[expect(clippy::cast_precision_loss, reason = "small counts")]
                     let distance = (rank as f64 - before as f64).abs();
                     score -= 0.12 * distance.min(4.0);
+                    match listed.iter().find(|(_, member)| member == span) {
+                        Some((own, _)) if own == index => score = score.max(3.0) + 1.0,
+                        Some(_) => score -= 2.0,
+                        None => {}
+                    }
                     if param.required {
                         (score > -1.5).then_some(score + 4.0)
                     } else {
@@ -66,7 +73,7 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
         .collect();
     for (column, row) in best(&scores, open.len()) {
         let param = &params[open[column]];
-        let item = &scope.reading.spans[spans[row]];
+        let item = &trimmed[row];
         if let Some(found_value) = value::of(param, item) {
             let strength = scores[row][column].unwrap_or(0.0) - if param.required { 4.0 } else { 0.0 };
             filled.evidence += strength.clamp(-0.5, 3.0) / 2.0;
@@ -77,6 +84,61 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
     for (_, span) in &filled.sources {
         scope.take(*span);
     }
+}
+
+/// Reads "the base and height as 6 and 10": as many parameters named in a row as numbers follow in a list.
+fn in_order(params: &[Param], open: &[usize], scope: &Scope<'_>) -> Vec<(usize, usize)> {
+    let tokens = &scope.reading.tokens;
+    let mut out = Vec::new();
+    for list in &scope.reading.lists {
+        let first = scope.reading.spans[list[0]].tokens.0;
+        if scope.reading.spans[list[0]].number().is_none() {
+            continue;
+        }
+        let mut named: Vec<usize> = Vec::new();
+        for at in (scope.window.0..first).rev().take(10) {
+            if tokens[at].digit() {
+                break;
+            }
+            let owner = open.iter().find(|index| {
+                params[**index].name_stems.contains(&tokens[at].stem) && !stop::is_stop(&tokens[at].lower)
+            });
+            if let Some(owner) = owner.filter(|owner| !named.contains(owner)) {
+                named.insert(0, *owner);
+            }
+        }
+        if named.len() == list.len() {
+            out.extend(named.into_iter().zip(list.iter().copied()));
+        }
+    }
+    out
+}
+
+/// Returns a phrase without the tool's own words at its ends: "classical" of "classical concert".
+fn trim(span: &Span, scope: &Scope<'_>) -> Span {
+    if span.what != What::Phrase {
+        return span.clone();
+    }
+    let tokens = &scope.reading.tokens;
+    let (mut first, mut last) = span.tokens;
+    let own = |at: usize| {
+        scope.task.contains(&tokens[at].stem)
+            || stop::is_command(&tokens[at].lower)
+            || matches!(
+                tokens[at].lower.as_str(),
+                "upcoming" | "current" | "latest" | "specific" | "detailed" | "following"
+            )
+    };
+    while first < last && own(first) {
+        first += 1;
+    }
+    while last > first && own(last) {
+        last -= 1;
+    }
+    if own(first) {
+        return span.clone();
+    }
+    Span { tokens: (first, last), text: scope.reading.slice(first, last).to_owned(), what: What::Phrase }
 }
 
 /// Returns the pairs (parameter, span) of the best assignment, by dynamic programming over sets of parameters.
@@ -116,18 +178,22 @@ fn best(scores: &[Vec<Option<f64>>], params: usize) -> Vec<(usize, usize)> {
 #[must_use]
 pub fn score(param: &Param, span: &Span, scope: &Scope<'_>) -> f64 {
     let near = cue::around(param, span, scope) + cue::role(param, span, scope);
-    near + match param.kind {
-        Kind::Integer | Kind::Number => number(param, span),
-        _ => text(param, span, scope),
-    }
+    let kin = if matches!(span.what, What::Phrase | What::Name) && span.tokens.0 == span.tokens.1 {
+        kin(param, &scope.reading.tokens[span.tokens.0].stem)
+    } else {
+        0.0
+    };
+    near + kin
+        + match param.kind {
+            Kind::Integer | Kind::Number => numeric(param, span),
+            _ => text(param, span, scope),
+        }
 }
 
-fn number(param: &Param, span: &Span) -> f64 {
+fn numeric(param: &Param, span: &Span) -> f64 {
     let Some(number) = span.number() else { return 0.5 };
     let mut score = 0.0;
-    let like = |words: &[&str]| {
-        param.named(words) || param.stems.iter().any(|own| words.iter().any(|word| crate::words::stem(word) == *own))
-    };
+    let like = |words: &[&str]| param.mentions(words);
     let rate = like(&[
         "rate",
         "percent",
@@ -192,30 +258,46 @@ fn number(param: &Param, span: &Span) -> f64 {
     score
 }
 
-/// Returns how well a unit that is written at a number fits a parameter.
+/// Returns how well a unit that stands at a number fits a parameter.
 fn unit_fit(param: &Param, unit: &str) -> f64 {
-    let words: &[&str] = match unit {
-        "m" | "cm" | "km" | "mm" | "ft" | "in" | "mi" | "inch" | "inches" | "meters" => {
-            &["length", "height", "distance", "width", "radius", "base", "side", "depth", "altitude"]
+    match unit {
+        number::TIMES_A_YEAR => {
+            return if param.named(&["n", "compound", "compounding", "frequency", "periods", "times", "compounds"]) {
+                3.5
+            } else {
+                -6.0
+            };
         }
-        "kg" | "g" | "lb" | "lbs" | "mg" => &["mass", "weight", "quantity", "amount"],
-        "s" | "sec" | "min" | "h" | "hr" | "hrs" | "ms" => &["time", "duration", "seconds", "minutes", "hours"],
-        "k" | "c" | "f" => &["temperature", "temp", "charge"],
-        _ => return 0.0,
-    };
+        number::SPAN_OF_DAYS => {
+            let days = param.name_stems.iter().chain(&param.stems).any(|own| own == "day");
+            return if days { 2.5 } else { -6.0 };
+        }
+        number::AT_REST => {
+            return if param.named(&["initial", "speed", "velocity", "start"]) && param.named(&["speed", "velocity"]) {
+                3.5
+            } else {
+                -6.0
+            };
+        }
+        _ => {}
+    }
+    let words = units::measures(unit);
     if param.named(words) {
-        1.5
-    } else if param.stems.iter().any(|own| words.iter().any(|word| synonyms::alike(&crate::words::stem(word), own))) {
-        0.6
+        1.2
+    } else if param.mentions(words) || param.mentions(&[unit]) {
+        0.8
     } else {
         0.0
     }
 }
 
+/// Returns how much a word is an instance of what a parameter is named after ("red" is a colour).
+fn kin(param: &Param, stem: &str) -> f64 {
+    if param.name_stems.iter().any(|own| synonyms::is_a(stem, own)) { 1.8 } else { 0.0 }
+}
+
 fn text(param: &Param, span: &Span, scope: &Scope<'_>) -> f64 {
-    let like = |words: &[&str]| {
-        param.named(words) || param.stems.iter().any(|own| words.iter().any(|word| crate::words::stem(word) == *own))
-    };
+    let like = |words: &[&str]| param.mentions(words);
     let dated = param.named(&["date", "day", "when", "checkin", "checkout", "deadline"])
         || param.format.as_deref() == Some("date");
     let timed = param.named(&["time", "hour"]) || param.format.as_deref() == Some("time");
@@ -323,7 +405,16 @@ fn text(param: &Param, span: &Span, scope: &Scope<'_>) -> f64 {
             } else if unit {
                 -0.6
             } else {
-                1.2
+                let after = scope.reading.lower(span.tokens.1 + 1);
+                let modifies = !after.is_empty() && scope.task.contains(&scope.reading.tokens[span.tokens.1 + 1].stem);
+                1.2 - if modifies { 0.5 } else { 0.0 }
+            }
+        }
+        What::Unit => {
+            if param.named(&["unit", "units", "system", "scale"]) || like(&["unit"]) {
+                2.8
+            } else {
+                -3.0
             }
         }
         What::Phrase => {

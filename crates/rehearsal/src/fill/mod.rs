@@ -105,6 +105,14 @@ fn fill_params(params: &[Param], scope: &mut Scope<'_>, filled: &mut Filled, sib
         }
     }
     for (index, param) in params.iter().enumerate() {
+        if found[index].is_none() && param.kind == Kind::Text && param.choices.is_empty() && !query::is_query(param) {
+            if let Some((text, strength)) = choice::example(param, scope) {
+                found[index] = Some(Value::String(text));
+                filled.evidence += strength;
+            }
+        }
+    }
+    for (index, param) in params.iter().enumerate() {
         if param.kind == Kind::List && param.choices.is_empty() {
             if let Some((value, strength)) = list::fill(param, params, scope) {
                 found[index] = Some(value);

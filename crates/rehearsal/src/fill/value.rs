@@ -130,7 +130,9 @@ fn float(value: f64) -> Option<Value> {
 fn numeric(param: &Param, span: &Span) -> Option<Value> {
     let number = match &span.what {
         What::Number(number) => number,
-        What::Day(day) if param.named(&["year"]) => return Some(Value::from(day.year)),
+        What::Day(day) if param.named(&["year"]) && !param.name.to_lowercase().contains("years") => {
+            return Some(Value::from(day.year));
+        }
         What::Day(day) if param.named(&["month"]) => return Some(Value::from(day.month)),
         What::Day(day) if param.named(&["day"]) => return Some(Value::from(day.day)),
         What::Time(hour, _) if param.named(&["hour"]) => return Some(Value::from(*hour)),

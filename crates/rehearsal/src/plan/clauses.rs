@@ -5,6 +5,9 @@ use crate::{
     words::stop,
 };
 
+/// How many clauses are told apart; the last one takes the rest.
+const MAX_CLAUSES: usize = 16;
+
 /// Returns the token ranges (inclusive) of the clauses of a text.
 #[must_use]
 pub fn clauses(reading: &Reading) -> Vec<(usize, usize)> {
@@ -33,6 +36,7 @@ pub fn clauses(reading: &Reading) -> Vec<(usize, usize)> {
             cuts.push(at);
         }
     }
+    cuts.truncate(MAX_CLAUSES);
     cuts.push(tokens.len());
     cuts.windows(2)
         .filter(|pair| pair[0] < pair[1])

@@ -89,6 +89,18 @@ fn listed(tool: &Tool, filled: &Filled, scope: &Scope<'_>) -> Vec<(String, Vec<V
         let Some(list) = scope.reading.lists.iter().find(|list| list.contains(span)) else { continue };
         let others_use =
             list.iter().any(|member| member != span && filled.sources.iter().any(|(_, used)| used == member));
+        let phrases = matches!(scope.reading.spans[*span].what, crate::read::What::Phrase);
+        let plain = |member: &usize| {
+            let tokens = scope.reading.spans[*member].tokens;
+            tokens.1 - tokens.0 < 2
+                && !scope.reading.tokens[tokens.0..=tokens.1].iter().any(|token| scope.task.contains(&token.stem))
+        };
+        if phrases
+            && (!list.iter().all(plain)
+                || tool.required().filter(|param| param.kind == Kind::Text && param.choices.is_empty()).count() > 2)
+        {
+            continue;
+        }
         if others_use || !list.iter().all(|member| scope.inside(*member)) {
             continue;
         }

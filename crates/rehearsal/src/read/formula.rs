@@ -24,6 +24,17 @@ pub fn formulas(text: &str) -> Vec<(usize, usize)> {
     out.into_iter().filter_map(|(start, end)| trim(text, start, end)).collect()
 }
 
+/// Returns whether a text is a number with a unit, or a unit alone: `10 m^3`, `9.8 m/s^2`, `5cm`.
+fn quantity(part: &str) -> bool {
+    let unit = part.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | ' '));
+    let mut names =
+        unit.split('/').map(|name| name.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, '^' | '-')));
+    !unit.is_empty()
+        && !unit.contains(['+', '*', '=', '('])
+        && names
+            .all(|name| matches!(name, "m" | "s" | "cm" | "km" | "mm" | "ft" | "kg" | "g" | "h" | "mi" | "in" | "sec"))
+}
+
 fn mathy(word: &str) -> bool {
     let word = word.trim_matches(['\'', '"', '`']);
     if word.is_empty() || word.len() > 60 || !word.is_ascii() {
@@ -71,6 +82,9 @@ fn trim(text: &str, mut start: usize, mut end: usize) -> Option<(usize, usize)> 
         }
     }
     let part = &text[start..end];
+    if quantity(part) {
+        return None;
+    }
     let variable = part.bytes().any(|byte| byte.is_ascii_alphabetic());
     let power = part.contains('^') || part.contains("**");
     let product =

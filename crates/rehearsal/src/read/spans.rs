@@ -5,7 +5,7 @@ use crate::words::{
     Token,
     date::{self, Day},
     number::{self, Number},
-    stop,
+    stop, units,
 };
 use bedplate_core::time::Timestamp;
 
@@ -39,6 +39,8 @@ pub enum What {
     Code,
     /// A formula with a variable.
     Formula,
+    /// A unit of measure.
+    Unit,
     /// Capitalised words.
     Name,
     /// Other words that carry meaning.
@@ -114,13 +116,15 @@ pub fn spans(text: &str, tokens: &[Token], now: Timestamp) -> Vec<Span> {
             &mut taken,
         );
     }
+    let mut numbers_ends = Vec::new();
     for number in number::numbers(tokens) {
         let (first, last) = number.tokens;
+        numbers_ends.push(last);
         let pronoun = number.worded
             && first == last
             && tokens[first].lower == "one"
             && !tokens.get(first + 1).is_some_and(|t| t.word && !stop::is_stop(&t.lower));
-        if !pronoun {
+        if !pronoun && !counts(tokens, &number) {
             add(first, last, text[tokens[first].start..tokens[last].end].to_owned(), What::Number(number), &mut taken);
         }
     }
@@ -129,6 +133,16 @@ pub fn spans(text: &str, tokens: &[Token], now: Timestamp) -> Vec<Span> {
             && token.text.chars().any(|c| c.is_alphabetic() || c == '-');
         if mixed && token.text.len() >= 3 || token.text.contains('_') {
             add(at, at, token.text.clone(), What::Code, &mut taken);
+        }
+    }
+    for (at, token) in tokens.iter().enumerate() {
+        // "in Celsius" is no name.
+        if token.capital()
+            && at > 0
+            && tokens[at - 1].lower == "in"
+            && matches!(token.lower.as_str(), "celsius" | "fahrenheit" | "kelvin")
+        {
+            add(at, at, token.text.clone(), What::Unit, &mut taken);
         }
     }
     for (first, last) in names::names(tokens, &taken) {
@@ -140,11 +154,27 @@ pub fn spans(text: &str, tokens: &[Token], now: Timestamp) -> Vec<Span> {
             if dotted && text[tokens[last].end..].starts_with('.') { format!("{bare}.") } else { bare.to_owned() };
         add(first, last, bare, What::Name, &mut taken);
     }
+    for (at, token) in tokens.iter().enumerate() {
+        let after_number = at > 0 && (tokens[at - 1].digit() || out_ends_number(&numbers_ends, at));
+        let asked = at > 0
+            && matches!(tokens[at - 1].lower.as_str(), "in" | "to" | "as" | "from" | "into")
+            && units::is_unit(&token.lower)
+            && token.lower.len() > 1;
+        if !taken[at] && (asked || after_number && units::is_unit(&token.lower)) {
+            let stroke = tokens.get(at + 1).is_some_and(|t| t.text == "/" && t.start == token.end);
+            let last = if stroke && tokens.get(at + 2).is_some_and(|t| t.word) { at + 2 } else { at };
+            add(at, last, text[token.start..tokens[last].end].to_owned(), What::Unit, &mut taken);
+        }
+    }
     for (first, last) in phrases(tokens, &taken) {
         add(first, last, text[tokens[first].start..tokens[last].end].to_owned(), What::Phrase, &mut taken);
     }
     out.sort_by_key(|span| span.tokens);
     out
+}
+
+fn out_ends_number(ends: &[usize], at: usize) -> bool {
+    ends.iter().any(|end| end + 1 == at)
 }
 
 /// Finds neighbouring spans of one kind that a text lists.
@@ -194,6 +224,25 @@ pub fn lists(tokens: &[Token], spans: &[Span]) -> Vec<Vec<usize>> {
         out.push(run);
     }
     out
+}
+
+/// Returns whether a number only says how many things follow: "two numbers, say 36 and 48", "the two cities of …".
+fn counts(tokens: &[Token], number: &Number) -> bool {
+    if !number.worded || number.unit.is_some() || number.ordinal || !(2.0..=5.0).contains(&number.value) {
+        return false;
+    }
+    let after = &tokens[number.tokens.1 + 1..];
+    let plural = after.iter().take(4).take_while(|t| t.word && !t.digit()).any(|t| {
+        t.lower.ends_with('s') && t.lower.len() > 3 && !super::super::words::units::is_unit(&t.lower)
+            || matches!(t.lower.as_str(), "people" | "children")
+    });
+    let sentence: Vec<&Token> =
+        after.iter().take_while(|t| !matches!(t.text.as_str(), "?" | "!" | ";")).take(24).collect();
+    let digits = sentence.iter().filter(|t| t.digit()).count();
+    let names = sentence.iter().filter(|t| t.capital() && t.word).count();
+    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+    let enough = digits as f64 >= number.value || names as f64 >= number.value;
+    plural && enough
 }
 
 fn cover(tokens: &[Token], start: usize, end: usize) -> Option<(usize, usize)> {

@@ -179,7 +179,8 @@ pub fn month(word: &str) -> Option<i64> {
     NAMES
         .iter()
         .position(|name| {
-            *name == word || (word.len() >= 3 && word.len() <= 4 && name.starts_with(word) && name.len() > 4)
+            *name == word
+                || (word.len() >= 3 && word.len() <= 4 && name.starts_with(word) && name.len() > 3 && *name != "may")
         })
         .and_then(|index| i64::try_from(index + 1).ok())
 }

@@ -6,11 +6,12 @@ pub mod places;
 pub mod stem;
 pub mod stop;
 pub mod synonyms;
+pub mod units;
 
 pub use stem::stem;
 
 /// How many bytes of a text are read; the rest is ignored, so that a reply's time is bounded.
-pub const MAX_TEXT: usize = 16_000;
+pub const MAX_TEXT: usize = 5_000;
 
 /// A word, number or punctuation mark of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Token {
     pub lower: String,
     /// The stem, see [`stem`].
     pub stem: String,
+    /// The stems of its parts: `well-known` has two.
+    pub parts: Vec<String>,
     /// Whether it is made of letters or digits.
     pub word: bool,
 }
@@ -95,6 +98,25 @@ pub fn stems(text: &str) -> Vec<String> {
     spaced.split_whitespace().map(|word| stem(&word.to_lowercase())).collect()
 }
 
+/// Returns the lower-case words of a text or identifier, each also without the plural's "s".
+#[must_use]
+pub fn bare_words(text: &str) -> Vec<String> {
+    let spoken = crate::schema::spoken(clip(text));
+    let mut out = Vec::new();
+    for word in spoken.split(|c: char| !is_word(c)).filter(|word| !word.is_empty()) {
+        let lower = word.to_lowercase();
+        let digits = lower.trim_end_matches(|c: char| c.is_ascii_digit());
+        if !digits.is_empty() && digits.len() < lower.len() {
+            out.push(digits.to_owned());
+        }
+        if let Some(one) = lower.strip_suffix('s').filter(|one| one.len() > 2) {
+            out.push(one.to_owned());
+        }
+        out.push(lower);
+    }
+    out
+}
+
 /// Returns the stems that carry meaning: without function words.
 #[must_use]
 pub fn content_stems(text: &str) -> Vec<String> {
@@ -122,6 +144,11 @@ fn token(text: &str, start: usize) -> Token {
         start,
         end: start + text.len(),
         text: text.to_owned(),
+        parts: if text.contains(['-', '_', '.']) || text.chars().skip(1).any(char::is_uppercase) {
+            stems(text)
+        } else {
+            vec![stem(bare)]
+        },
         stem: stem(bare),
         word: text.starts_with(is_word),
         lower,
@@ -141,10 +168,17 @@ fn joins(chars: &[(usize, char)], at: usize) -> bool {
         '-' | '\'' | '’' => before.is_alphanumeric() && after.is_alphanumeric(),
         '.' => (before.is_ascii_digit() && after.is_ascii_digit()) || (before.is_alphabetic() && after.is_alphabetic()),
         ',' => {
-            // "1,000" is one number, "5,10 and 15" is a list: a group has exactly three digits.
+            // "1,000" is one number, "5,10 and 15" and "[200,300]" are lists: a group has exactly three digits.
             let group = chars[at + 1..].iter().take_while(|pair| pair.1.is_ascii_digit()).count();
-            let head = chars[..at].iter().rev().take_while(|pair| pair.1.is_ascii_digit() || pair.1 == ',').count();
-            before.is_ascii_digit() && group == 3 && (1..=11).contains(&head)
+            let head: Vec<char> =
+                chars[..at].iter().rev().map(|pair| pair.1).take_while(|c| c.is_ascii_digit() || *c == ',').collect();
+            let first = head.iter().rev().take_while(|c| c.is_ascii_digit()).count();
+            let opener = chars[..at].iter().rev().map(|pair| pair.1).find(|c| !(c.is_ascii_digit() || *c == ','));
+            let listed = matches!(opener, Some('[' | '('))
+                || first == 3
+                    && chars.get(at + 4).is_some_and(|pair| pair.1 == ',')
+                    && chars.get(at + 5).is_some_and(|pair| pair.1.is_ascii_digit());
+            before.is_ascii_digit() && group == 3 && (1..=3).contains(&first) && head.len() <= 11 && !listed
         }
         ':' => before.is_ascii_digit() && after.is_ascii_digit(),
         _ => false,

@@ -37,7 +37,7 @@ pub fn numbers(tokens: &[Token]) -> Vec<Number> {
     let mut out = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        match digits(tokens, at).or_else(|| worded(tokens, at)) {
+        match digits(tokens, at).or_else(|| worded(tokens, at)).or_else(|| implied(tokens, at)) {
             Some(number) => {
                 at = number.tokens.1 + 1;
                 out.push(number);
@@ -134,6 +134,7 @@ fn digits(tokens: &[Token], at: usize) -> Option<Number> {
                 last = at + 1;
             }
             "dollars" | "dollar" | "usd" | "euros" | "eur" | "bucks" => number.money = true,
+            word if number.unit.is_none() && super::units::is_unit(word) => number.unit = Some(unit_at(tokens, at + 1)),
             _ => {}
         }
     }
@@ -141,6 +142,55 @@ fn digits(tokens: &[Token], at: usize) -> Option<Number> {
     number.tokens.1 = last;
     Some(number)
 }
+
+/// Returns a unit as it stands in a text, with the part after a stroke (`m/s`).
+fn unit_at(tokens: &[Token], at: usize) -> String {
+    let mut unit = tokens[at].lower.clone();
+    if let (Some(stroke), Some(under)) = (tokens.get(at + 1), tokens.get(at + 2)) {
+        if stroke.text == "/" && stroke.start == tokens[at].end && under.start == stroke.end {
+            unit.push('/');
+            unit.push_str(&under.lower);
+        }
+    }
+    unit
+}
+
+/// Reads "monthly" as twelve times a year, "next week" as seven days and "from rest" as zero; each carries a unit that
+/// only fitting parameters take.
+fn implied(tokens: &[Token], at: usize) -> Option<Number> {
+    let lower = tokens[at].lower.as_str();
+    let before = at.checked_sub(1).map_or("", |index| tokens[index].lower.as_str());
+    let (value, unit) = match lower {
+        "annually" | "yearly" => (1.0, TIMES_A_YEAR),
+        "semiannually" | "semi-annually" | "biannually" => (2.0, TIMES_A_YEAR),
+        "quarterly" => (4.0, TIMES_A_YEAR),
+        "monthly" => (12.0, TIMES_A_YEAR),
+        "weekly" => (52.0, TIMES_A_YEAR),
+        "daily" => (365.0, TIMES_A_YEAR),
+        "week" if matches!(before, "next" | "upcoming" | "coming" | "a" | "one" | "following") => (7.0, SPAN_OF_DAYS),
+        "fortnight" => (14.0, SPAN_OF_DAYS),
+        "month" if matches!(before, "next" | "upcoming" | "coming" | "following") => (30.0, SPAN_OF_DAYS),
+        "rest" if matches!(before, "from" | "at") => (0.0, AT_REST),
+        _ => return None,
+    };
+    Some(Number {
+        value,
+        decimal: false,
+        percent: false,
+        money: false,
+        ordinal: false,
+        unit: Some(unit.into()),
+        tokens: (at, at),
+        worded: true,
+    })
+}
+
+/// The unit of numbers that say how often something happens in a year.
+pub const TIMES_A_YEAR: &str = "times a year";
+/// The unit of numbers that say how many days are meant.
+pub const SPAN_OF_DAYS: &str = "span of days";
+/// The unit of the speed of what does not move.
+pub const AT_REST: &str = "at rest";
 
 fn worded(tokens: &[Token], at: usize) -> Option<Number> {
     let mut total = 0.0;
@@ -200,7 +250,8 @@ fn finish(value: f64, first: usize, mut last: usize, ordinal: bool, tokens: &[To
     if percent {
         last += 1;
     }
-    Some(Number { value, decimal: false, percent, money, ordinal, unit: None, tokens: (first, last), worded: true })
+    let unit = tokens.get(last + 1).filter(|t| super::units::is_unit(&t.lower)).map(|_| unit_at(tokens, last + 1));
+    Some(Number { value, decimal: false, percent, money, ordinal, unit, tokens: (first, last), worded: true })
 }
 
 fn small(word: &str) -> Option<f64> {

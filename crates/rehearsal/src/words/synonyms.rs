@@ -21,6 +21,23 @@ pub fn groups(stem: &str) -> &'static [usize] {
     GROUPS.get(stem).map_or(&[], Vec::as_slice)
 }
 
+/// Returns whether a stem is an instance of a kind ("red" of "color").
+#[must_use]
+pub fn is_a(stem: &str, kind: &str) -> bool {
+    KINDS.get(kind).is_some_and(|members| members.iter().any(|member| member == stem))
+}
+
+static KINDS: LazyLock<HashMap<String, Vec<String>>> = LazyLock::new(|| {
+    let mut map: HashMap<String, Vec<String>> = HashMap::new();
+    for line in KIND_LINES {
+        let Some((kinds, members)) = line.split_once(':') else { continue };
+        for kind in kinds.split_whitespace() {
+            map.entry(stem(kind)).or_default().extend(members.split_whitespace().map(stem));
+        }
+    }
+    map
+});
+
 static GROUPS: LazyLock<HashMap<String, Vec<usize>>> = LazyLock::new(|| {
     let mut map: HashMap<String, Vec<usize>> = HashMap::new();
     for (group, line) in LINES.iter().enumerate() {
@@ -33,6 +50,23 @@ static GROUPS: LazyLock<HashMap<String, Vec<usize>>> = LazyLock::new(|| {
     }
     map
 });
+
+const KIND_LINES: &[&str] = &[
+    "color colour: red green blue yellow orange purple black white brown pink gray grey navy maroon magenta cyan teal turquoise gold silver violet beige",
+    "genre: rock pop jazz classical hiphop blues country metal folk electronic reggae horror comedy drama thriller romance fantasy action adventure mystery",
+    "instrument: piano guitar violin drums flute saxophone trumpet cello bass ukulele",
+    "fuel: gas gasoline diesel electric petrol hybrid",
+    "medium material paint: oil watercolor acrylic bronze marble clay wood steel metal glass",
+    "sport game: football basketball soccer tennis baseball hockey cricket chess golf",
+    "crime: theft murder robbery fraud assault burglary arson",
+    "energy: solar wind renewable nuclear hydro coal",
+    "cuisine food: italian chinese mexican indian thai japanese french vegan vegetarian",
+    "transport transportation mode: car bus train plane bike bicycle walking taxi subway",
+    "meal: breakfast lunch dinner snack brunch",
+    "season: spring summer autumn fall winter",
+    "gender: male female",
+    "size: small medium large tiny huge",
+];
 
 const LINES: &[&str] = &[
     "price cost pricing prices expensive cheap fee charge worth",
