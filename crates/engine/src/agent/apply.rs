@@ -100,7 +100,8 @@ fn begin(state: &mut AgentState, id: Seq, question: Seq, at: Timestamp, input: &
 
 fn model_called(state: &mut AgentState, seq: Seq, called: &ModelCalled) {
     let Some(turn) = &mut state.turn else { return };
-    if matches!(turn.next, Next::AwaitModel(_) | Next::AwaitCalls) {
+    let calls_wait = turn.reply.as_ref().is_some_and(|reply| reply.uses > 0);
+    if calls_wait || matches!(turn.next, Next::AwaitModel(_) | Next::AwaitCalls) {
         return;
     }
     turn.tries.attempts += 1;

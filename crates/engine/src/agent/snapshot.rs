@@ -210,6 +210,7 @@ pub(super) fn restore(bytes: &[u8]) -> Option<(AgentState, Vec<Seq>)> {
 
 fn positions(form: &Form) -> BTreeSet<Seq> {
     let mut needed: BTreeSet<Seq> = form.turns.iter().copied().collect();
+    needed.extend(form.queue.iter().map(|view| view.id));
     needed.extend(form.system);
     for part in &form.parts {
         match part {

@@ -5,6 +5,7 @@ mod approval;
 mod bench;
 mod cancel;
 mod conversation;
+mod fold;
 mod limits;
 mod pains;
 mod policy;
