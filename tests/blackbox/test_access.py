@@ -1,5 +1,6 @@
 """Who is let in, and what those who are not get to see."""
 
+import json
 import subprocess
 import time
 
@@ -7,12 +8,13 @@ import pytest
 from harness import SHOP, binary, environment, error_code, run
 
 
+ORDERS_OF_BOB = ("MA-10083", "MA-10095", "MA-10106", "MA-10157", "MA-10184", "MA-10201", "MA-10211", "MA-10221")
+
+
 def create_key(server, key_name, *arguments):
     """Makes a key with the command line, as an operator does, and returns its text and id."""
     made = run("keys", "create", key_name, server.project, "--data", server.data, "--json", *arguments)
     assert made.returncode == 0, made.stderr
-    import json
-
     key = json.loads(made.stdout)
     return key["key"], key["id"]
 
@@ -27,7 +29,7 @@ def test_on_loopback_without_keys_any_or_no_credential_is_let_in_and_the_start_s
         answer = server.get("/v1/agents", headers=headers)
         assert answer.status_code == 200, answer.text
     assert server.get("/v1/info").json()["open"] is True
-    assert "key" in server.output() and "loopback" in server.output()
+    assert "no API key exists" in server.output() and "is let in" in server.output()
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:7878", "127.0.0.1.evil.example", "192.168.0.4", "localhost.evil.example"])
@@ -118,7 +120,7 @@ def test_a_key_bound_to_a_user_speaks_for_nobody_else(start):
     backend, _ = create_key(server, "backend")
     as_bob, as_backend = {"x-api-key": bob}, {"x-api-key": backend}
     said = server.post("/agent", {"query": "Show my orders"}, headers=as_bob)
-    assert said.status_code == 200 and said.json()["user_id"] == "bob" and "MA-10221" in said.json()["response"]
+    assert said.status_code == 200 and said.json()["user_id"] == "bob" and any(order in said.json()["response"] for order in ORDERS_OF_BOB)
     refused = server.post("/agent", {"query": "Show my orders", "user_id": "alice"}, headers=as_bob)
     assert refused.status_code == 403 and error_code(refused) == "user_mismatch"
     native = server.post("/v1/agents/mangaassist/invoke", {"input": "Hi", "user_id": "alice"}, headers=as_bob)

@@ -77,7 +77,7 @@ def test_check_names_every_problem_with_file_line_and_hint(tmp_path):
     [misspelt] = [problem for problem in by_file["agents/one.md"] if "calculat" in problem["message"]]
     assert misspelt["line"] == 3 and "calculate" in misspelt["hint"]
     [route] = [problem for problem in by_file["bedplate.toml"] if "claud" in problem["message"]]
-    assert route["line"] == 10 and "claude" in route["hint"]
+    assert route["line"] == 13 and "claude" in route["hint"]
     assert any("read" in problem["message"].lower() for problem in by_file["tools/unsafe.toml"])
     # The same on the terminal: file:line, and the hint below.
     assert re.search(r"agents/one\.md:3", checked.stdout) and "hint" in checked.stdout

@@ -6,6 +6,7 @@ knows repeats by their key, more keys than calls; for one that may not be repeat
 allowed.
 """
 
+import json
 import os
 import random
 import shutil
@@ -208,5 +209,6 @@ def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path, project, 
         assert 1 <= after - before <= 2
     assert len(receiver.executions["once"]) <= calls["once"] + len(by_run)
     for run in random.Random(SEED).sample(sorted(journals), min(40, len(journals))):
-        assert server.get(f"/v1/runs/{run}/replay", token=True).json()["same"] is True
+        replay = server.get(f"/v1/runs/{run}/replay", token=True).json()
+        assert replay["same"] is True, json.dumps([replay["differences"], journals[run]])
     assert server.stop() == 0

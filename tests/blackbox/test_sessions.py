@@ -133,7 +133,7 @@ def test_deleting_a_session_removes_its_words_from_the_data_folder(start):
     server.agent(f"My name is {secret}", **ids)
     server.agent("My name is Robin", user_id="web-user", conversation_id="kept")
     deleted = server.delete("/v1/sessions/gone?user_id=web-user")
-    assert deleted.status_code == 200 and deleted.json()["deleted"]["runs"] == 1
+    assert deleted.status_code == 200 and deleted.json()["runs"] == 1
     assert server.get("/v1/sessions/gone?user_id=web-user").status_code == 404
     assert server.delete("/v1/sessions/gone?user_id=web-user").status_code == 404
     assert len(server.get("/v1/sessions/kept/messages?user_id=web-user").json()["messages"]) == 2
@@ -150,6 +150,6 @@ def test_deleting_a_user_removes_all_of_theirs_and_only_theirs(scripted):
     scripted.turn("hangs", "Hi", user_id=gone, session_id="d", background=True)
     scripted.turn("plain", "Hi", user_id=stays, session_id="a")
     deleted = scripted.delete(f"/v1/users/{gone}")
-    assert deleted.status_code == 200 and deleted.json()["deleted"]["runs"] == 4
+    assert deleted.status_code == 200 and deleted.json()["runs"] == 4
     assert scripted.get(f"/v1/runs?user_id={gone}").json()["runs"] == []
     assert len(scripted.get(f"/v1/runs?user_id={stays}").json()["runs"]) == 1
