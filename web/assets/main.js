@@ -214,7 +214,7 @@ document.body.prepend(
     event.preventDefault();
     content.focus();
   } } }, "Skip to the content"),
-  rail(), h("div", "page", h("header", "bar", title, head, search.el), lost, content), voice,
+  rail(), h("div", "page", h("header", "top", title, head, search.el), lost, content), voice,
 );
 void greet();
 void show();

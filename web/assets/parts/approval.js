@@ -65,7 +65,7 @@ export function card(ask, origin = null) {
     h("header", null, icon("approvals"), h("span", "kind", unknown ? "It is not known whether this ran" : "Needs your approval"), h("code", null, ask.tool), origin),
     amount ? h("p", "amount num", amount.text) : null,
     h("p", "question", ask.question),
-    facts.length ? h("table", "facts", h("tbody", null, ...facts.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, human(name)), h("td", typeof value === "number" ? "num" : null, brief(value)))))) : null,
+    facts.length ? h("table", "facts", h("tbody", null, ...facts.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, human(name)), h("td", typeof value === "number" ? "num" : null, typeof value === "string" ? value : brief(value, 4000)))))) : null,
     h("details", null, h("summary", null, "What the model asked for"), section("Input", ask.input ?? {})),
     feet,
   );

@@ -111,17 +111,22 @@ setInterval(() => {
   }
 }, 10_000);
 
+/** Returns a line of Markdown without its marks, for places where it is only a glimpse. @param {string} text */
+export function plain(text) {
+  return text.replace(/^\s*(#{1,6}\s+|[-*+]\s+|>\s+)/, "").replace(/(\*\*|__|`|~~)/g, "").replace(/(^|[\s(])\*([^*\s][^*]*)\*/g, "$1$2").replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1");
+}
+
 /** Returns the first line of a text. @param {string} text @param {number} [most] */
 export function line(text, most = 200) {
   const first = text.trim().split("\n", 1)[0] ?? "";
   return first.length > most ? `${first.slice(0, most - 1)}…` : first;
 }
 
-/** Returns a JSON value on one line, as short as it can be read: `order_id: MA-10198, reason: damaged`. @param {any} value @returns {string} */
-export function brief(value) {
+/** Returns a JSON value on one line, as short as it can be read: `order_id: MA-10198, reason: damaged`. @param {any} value @param {number} [most] @returns {string} */
+export function brief(value, most = 200) {
   if (value === null || value === undefined) return "";
-  if (typeof value === "string") return line(value);
-  if (Array.isArray(value)) return line(value.map(brief).join(", "));
+  if (typeof value === "string") return line(value, most);
+  if (Array.isArray(value)) return line(value.map((part) => brief(part, most)).join(", "), most);
   if (typeof value !== "object") return String(value);
-  return line(Object.entries(value).map(([name, part]) => `${name}: ${brief(part)}`).join(", "));
+  return line(Object.entries(value).map(([name, part]) => `${name}: ${brief(part, most)}`).join(", "), most);
 }

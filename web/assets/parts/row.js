@@ -3,7 +3,7 @@
 
 import { answer, words } from "../store/run.js";
 import { fill, h, text } from "./dom.js";
-import { brief, count, duration, line, money, tokens, usageText } from "./format.js";
+import { brief, count, duration, line, money, plain, tokens, usageText } from "./format.js";
 import { icon } from "./icons.js";
 import { detail } from "./detail.js";
 import { badge, rebadge } from "./states.js";
@@ -118,11 +118,11 @@ export function cameOut(step) {
   if (step.error) return step.error.message;
   if (step.kind === "tool") return step.output ? line(brief(answer(step.output))) : step.asked && !step.asked.answered ? step.asked.question : "";
   if (step.reply) {
-    const said = line(words(step.reply));
+    const said = plain(line(words(step.reply)));
     const calls = step.reply.content.filter((block) => block.type === "tool_use").map((block) => block.name);
     return [said, calls.length ? `calls ${calls.join(", ")}` : ""].filter(Boolean).join(" · ");
   }
-  return [...(step.live?.values() ?? [])].map((block) => (block.kind === "tool_use" ? `calls ${block.name ?? ""}` : line(block.text))).filter(Boolean).join(" · ");
+  return [...(step.live?.values() ?? [])].map((block) => (block.kind === "tool_use" ? `calls ${block.name ?? ""}` : plain(line(block.text)))).filter(Boolean).join(" · ");
 }
 
 /**

@@ -1,6 +1,6 @@
 // Keeps a run up to date: starts turns, follows its journal live, and goes on where it was after a lost connection.
 
-import { ApiError, path, query, reached, send } from "../api.js";
+import { ApiError, get, path, query, reached, send } from "../api.js";
 import { events } from "../sse.js";
 import { RunState } from "./run.js";
 
@@ -67,6 +67,7 @@ export class Feed {
       if (first.done) throw new ApiError(0, "unreachable", "The connection was lost before the turn began");
       this.run = first.value.data.run_id;
       this.committed = first.value.data.turn;
+      await this.catchUp(first.value.data.turn, connection.signal);
     } catch (error) {
       // The start may be committed: what is known of the run is read before the reader is asked to send again.
       if (this.run) this.follow(this.run);
@@ -74,6 +75,16 @@ export class Feed {
     }
     this.changed();
     void this.drain(stream, connection);
+  }
+
+  /** Reads what stands before a turn and was not read yet: its stream begins with the turn. @param {number} turn @param {AbortSignal} signal */
+  async catchUp(turn, signal) {
+    while (this.state.seq < turn - 1) {
+      const page = await get(query(path("v1", "runs", this.run ?? "", "events"), { after: this.state.seq, limit: 200 }), signal);
+      const entries = page.events.filter((/** @type {{ seq: number }} */ { seq }) => seq < turn);
+      if (!entries.length) return;
+      for (const data of entries) this.hear({ event: "entry", data });
+    }
   }
 
   /** @param {string} agent @param {any} body @param {string} key @param {(attempt: number) => void} retrying @param {AbortSignal} signal */

@@ -137,6 +137,7 @@ export function chat(root, address, shell, head) {
       shell.say(`A decision is needed: ${state.questions.at(-1)?.asked?.question ?? ""}`);
       void approvals.refresh();
     }
+    if (questions !== asked) void list.refresh();
     asked = questions;
     if (wasBusy && !state.busy) {
       const last = state.turns.at(-1);

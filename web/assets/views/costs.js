@@ -47,7 +47,7 @@ export function costs(root) {
     const lines = [...agents].map(([name, runs]) => sum(name, runs)).toSorted((a, b) => b.cost - a.cost || b.tokens - a.tokens);
     const all = sum("All", views);
     const byMoney = all.cost > 0;
-    const most = Math.max(...lines.map((line) => (byMoney ? line.cost : line.tokens)), 1e-9);
+    const most = Math.max(byMoney ? all.cost : all.tokens, 1e-9);
     const dear = views.toSorted((a, b) => b.cost_usd - a.cost_usd || tokens(b.usage) - tokens(a.usage)).slice(0, 10);
     fill(body,
       h("h2", null, "By agent"),

@@ -5,7 +5,7 @@ import { get, path, post, query } from "../api.js";
 import { axis } from "../parts/axis.js";
 import { card } from "../parts/approval.js";
 import { button, copier, fill, frame, h, sync, text } from "../parts/dom.js";
-import { count, duration, line, money, plural, precise, tokens, usageText, when } from "../parts/format.js";
+import { count, duration, line, money, plain, plural, precise, tokens, usageText, when } from "../parts/format.js";
 import { icon } from "../parts/icons.js";
 import { journal } from "../parts/journal.js";
 import { dialog } from "../parts/dialog.js";
@@ -44,9 +44,11 @@ export function run(root, address, shell, head) {
   const state = badge("idle");
   const about = h("dl", "facts");
   const sums = h("dl", "sums");
-  const scale = h("div", { class: "scale", "aria-hidden": "true" });
+  const ticks = h("span", "ticks");
+  const scale = h("div", { class: "scale", "aria-hidden": "true" }, h("span", null, "Step"), h("span", "in", "In"), h("span", null, "Out"), ticks,
+    h("span", "num", "Time"), h("span", "num tokens", "Tokens"), h("span", "num cost", "Cost"), h("span", null, "State"));
   const rows = h("div", { class: "timeline", role: "group", "aria-label": "Time line" });
-  const asks = h("div", "asks");
+  const asks = h("div", "decisions");
   const list = journal((seq) => move(seq));
   const seat = h("input", { type: "range", min: 1, max: 1, value: 1, "aria-label": "Position in the journal", on: { input: () => move(Number(seat.value)) } });
   const place = h("span", "num dim small");
@@ -109,7 +111,7 @@ export function run(root, address, shell, head) {
     now.hidden = !at;
     table.classList.toggle("past", Boolean(at));
     const shared = axis(run.turns, clock);
-    fill(scale, ...shared.ticks.map((tick) => {
+    fill(ticks, ...shared.ticks.map((tick) => {
       const node = h("span", "num", tick.ms ? duration(tick.ms) : "0");
       node.style.setProperty("--at", String(tick.at));
       return node;
@@ -206,7 +208,7 @@ export function run(root, address, shell, head) {
       made.el.classList.toggle("folded", closed);
       const usage = steps.reduce((sum, step) => sum + tokens(step.usage), 0);
       made.show({
-        cameIn: line(words(turn.message)), cameOut: turn.why ?? line(words(steps.findLast((step) => words(step.reply))?.reply)),
+        cameIn: line(words(turn.message)), cameOut: turn.why ?? plain(line(words(steps.findLast((step) => words(step.reply))?.reply))),
         took: turn.ended === null ? null : turn.ended - turn.at, since: turn.ended === null && turn.state === "running" ? turn.at : null,
         tokens: usage, usage: plural(steps.length, "call"), cost: steps.reduce((sum, step) => sum + (step.cost ?? 0), 0), state: turn.state, from: next.from, to: next.to,
       });
