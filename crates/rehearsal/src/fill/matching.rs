@@ -13,6 +13,8 @@ const MAX_PARAMS: usize = 8;
 const MAX_SPANS: usize = 24;
 /// What an optional parameter needs before it is filled.
 const OPTIONAL: f64 = 1.3;
+/// From where on a text is said to name a parameter's value.
+const TOLD: f64 = 1.4;
 
 /// Assigns free spans to the scalar parameters that have no value yet.
 pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value>], filled: &mut Filled) {
@@ -78,6 +80,9 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
             let strength = scores[row][column].unwrap_or(0.0) - if param.required { 4.0 } else { 0.0 };
             filled.evidence += strength.clamp(-0.5, 3.0) / 2.0;
             filled.sources.push((param.name.clone(), spans[row]));
+            if strength >= TOLD {
+                filled.told.push(param.name.clone());
+            }
             found[open[column]] = Some(found_value);
         }
     }

@@ -25,6 +25,8 @@ pub struct Filled {
     pub evidence: f64,
     /// Which span each scalar parameter was filled from.
     pub sources: Vec<(String, usize)>,
+    /// Parameters whose value the text names unmistakably.
+    pub told: Vec<String>,
 }
 
 /// A part of a text and what of it may still become a value.
@@ -92,6 +94,7 @@ fn fill_params(params: &[Param], scope: &mut Scope<'_>, filled: &mut Filled, sib
             if let Some((text, tokens)) = expression::read(scope, param) {
                 scope.used[tokens.0..=tokens.1].fill(true);
                 found[index] = Some(Value::String(text));
+                filled.told.push(param.name.clone());
                 filled.evidence += 1.5;
             }
         }
@@ -101,6 +104,9 @@ fn fill_params(params: &[Param], scope: &mut Scope<'_>, filled: &mut Filled, sib
             if let Some((value, strength)) = choice::choose(param, scope) {
                 found[index] = Some(value);
                 filled.evidence += strength;
+                if strength >= 0.9 {
+                    filled.told.push(param.name.clone());
+                }
             }
         }
     }
@@ -109,6 +115,7 @@ fn fill_params(params: &[Param], scope: &mut Scope<'_>, filled: &mut Filled, sib
             if let Some((text, strength)) = choice::example(param, scope) {
                 found[index] = Some(Value::String(text));
                 filled.evidence += strength;
+                filled.told.push(param.name.clone());
             }
         }
     }

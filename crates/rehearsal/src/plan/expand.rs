@@ -19,9 +19,33 @@ pub fn expand(tool: &Tool, reading: &Reading, window: (usize, usize)) -> Vec<Fil
             return dedupe(all);
         }
     }
+    if let Some(groups) = super::again::groups(tool, reading, window) {
+        let mut all: Vec<Filled> = Vec::new();
+        for group in groups {
+            let mut scope = Scope::new(reading, group, tool);
+            for index in 0..reading.spans.len() {
+                scope.blocked[index] = !scope.inside(index);
+            }
+            let filled = fill::fill(tool, &mut scope);
+            for one in distribute(tool, filled, &scope) {
+                all.push(super::again::inherit(tool, one, all.last()));
+            }
+        }
+        super::again::complete_first(tool, &mut all);
+        if all.iter().all(|filled| filled.missing.is_empty()) {
+            all.truncate(MAX_CALLS);
+            return dedupe(all);
+        }
+    }
     let mut scope = Scope::new(reading, window, tool);
     let filled = fill::fill(tool, &mut scope);
-    let lists = listed(tool, &filled, &scope);
+    dedupe(distribute(tool, filled, &scope))
+}
+
+/// Makes one call for each member of the lists that a clause gives to scalar parameters.
+fn distribute(tool: &Tool, filled: Filled, scope: &Scope<'_>) -> Vec<Filled> {
+    let reading = scope.reading;
+    let lists = listed(tool, &filled, scope);
     if lists.is_empty() {
         return vec![filled];
     }
@@ -58,7 +82,7 @@ pub fn expand(tool: &Tool, reading: &Reading, window: (usize, usize)) -> Vec<Fil
         }
     }
     out.truncate(MAX_CALLS);
-    dedupe(out)
+    out
 }
 
 /// Fills from one segment; what it lacks comes from the rest of the clause.

@@ -1,5 +1,6 @@
 //! What to do next: which tools to call with which arguments, or what to say instead.
 
+pub mod again;
 pub mod chain;
 pub mod clauses;
 pub mod expand;
