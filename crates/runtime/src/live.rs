@@ -6,7 +6,7 @@
 use crate::partial::Partial;
 use bedplate_core::{
     event::{Entry, Event},
-    id::{CallId, Seq},
+    id::{CallId, Epoch, Seq},
     message::Message,
     port::model::ModelEvent,
 };
@@ -30,8 +30,8 @@ struct Inner {
     subscribers: Vec<Subscriber>,
     partial: Option<(CallId, Partial)>,
     next_id: u64,
-    /// The latest claim that this process's scheduler made on a run that was loaded all along.
-    claimed: u64,
+    /// The latest claim that this process's scheduler made on a run that was loaded all along, and where it found it.
+    claimed: (Epoch, Seq),
 }
 
 struct Subscriber {
@@ -157,12 +157,12 @@ impl Hub {
     }
 
     /// Notes a claim that this process itself made, so that the loaded run does not take it for another's.
-    pub(crate) fn note_claim(&self, epoch: u64) {
+    pub(crate) fn note_claim(&self, epoch: Epoch, seq: Seq) {
         let mut inner = self.lock();
-        inner.claimed = inner.claimed.max(epoch);
+        inner.claimed = inner.claimed.max((epoch, seq));
     }
 
-    pub(crate) fn noted_claim(&self) -> u64 {
+    pub(crate) fn noted_claim(&self) -> (Epoch, Seq) {
         self.lock().claimed
     }
 

@@ -53,7 +53,7 @@ async fn claim(shared: &Arc<Shared>, now: Timestamp) -> Result<bool, bedplate_co
             return Ok(false);
         };
         if !fresh {
-            hub.note_claim(head.epoch);
+            hub.note_claim(head.epoch, head.seq);
             loaded.push((words, head));
         }
     }

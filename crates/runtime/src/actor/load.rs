@@ -32,9 +32,9 @@ impl Actor {
             },
             Boot::Load => {
                 let until = self.shared.now().after(self.shared.options.lease);
-                let _claims = self.shared.claims.lock().await;
+                let claims = self.shared.claims.lock().await;
                 let claimed = self.shared.options.journal.claim(&self.key.tenant, self.key.run, until).await;
-                drop(_claims);
+                drop(claims);
                 match claimed {
                     Ok(Some(head)) => self.fold(head).await,
                     Ok(None) => Err(self.refuse_all(&RunError::NotFound)),

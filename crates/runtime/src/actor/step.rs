@@ -336,16 +336,15 @@ impl Actor {
         .await
     }
 
-    /// Returns whether a batch of which the store did not say so is in the journal.
+    /// Returns whether a batch of which the store did not say so is in the journal. The events themselves are compared:
+    /// a claim may have been taken over and back, so positions and epochs alone prove nothing.
     async fn is_written(&self, loaded: &mut Loaded, batch: &Batch) -> bool {
         let mut pause = BACKOFF.0;
         loop {
-            match self.shared.options.journal.head(&self.key.tenant, self.key.run).await {
-                // Nobody else appends under our claim, so what follows our position is ours.
-                Ok(head) => {
-                    return head.is_some_and(|head| {
-                        head.epoch == loaded.epoch && head.seq == loaded.seq + batch.events.len() as u64
-                    });
+            match self.shared.options.journal.read(loaded.run, loaded.seq, batch.events.len().max(1)).await {
+                Ok(entries) => {
+                    let ours = |(entry, event): (&Entry, &Event)| entry.at == batch.at && entry.event == *event;
+                    return entries.len() >= batch.events.len() && entries.iter().zip(&batch.events).all(ours);
                 }
                 Err(_) if self.shared.is_stopping() => return false,
                 Err(_) => pause = self.back_off(pause).await,
@@ -353,13 +352,14 @@ impl Actor {
         }
     }
 
-    /// Returns whether the claim that stands in the way is one of this process, which then is used.
+    /// Returns whether the claim that stands in the way is one of this process and found the run where it stands here;
+    /// it then is used.
     async fn adopt_own_claim(&self, loaded: &mut Loaded) -> bool {
         let _claims = self.shared.claims.lock().await;
-        let noted = self.hub.noted_claim();
-        let adopted = noted > loaded.epoch;
+        let (epoch, seq) = self.hub.noted_claim();
+        let adopted = epoch > loaded.epoch && seq == loaded.seq;
         if adopted {
-            loaded.epoch = noted;
+            loaded.epoch = epoch;
         }
         adopted
     }

@@ -98,7 +98,9 @@ impl Past<'_> {
         let find = |hash| definitions.get(&hash).cloned();
         for (head, entries) in self.journals {
             if let Err(broken) = invariants::check(entries, &fold(entries), &find) {
-                report.broken.push(format!("seed {}: {}: {broken}", self.seed, head.run.id));
+                let near = entries.iter().filter(|entry| entry.seq + 14 > broken.at && entry.seq <= broken.at);
+                let near: Vec<String> = near.map(|entry| format!("\n  {entry:?}")).collect();
+                report.broken.push(format!("seed {}: {}: {broken}{}", self.seed, head.run.id, near.concat()));
             }
         }
     }
