@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 /// The variables of a system prompt.
 pub const VARIABLES: [&str; 3] = ["user", "now", "project"];
 
-/// Reads the agent called `name` from the `text` of its file.
+/// Reads the agent called `name` from the `text` of its file. `broken` are tools whose own files say what is wrong.
 pub fn read(
     source: Source<'_>,
     name: &str,
     text: &str,
     config: &Config,
     tools: &BTreeMap<String, ToolDefinition>,
+    broken: &[String],
 ) -> Option<AgentDefinition> {
     let document = Document::split(text);
     let Some(front) = document.front else {
@@ -27,18 +28,12 @@ pub fn read(
     let mut fields = Fields::of(source, parse::yaml(source, front, 2)?)?;
     let description = fields.required_text("description").map(|text| text.value).unwrap_or_default();
     let model = fields.text("model");
-    if let Some(model) = &model {
-        if !config.routes.contains_key(&model.value) {
-            source.unknown(
-                model.place,
-                "unknown_route",
-                "route",
-                &model.value,
-                config.routes.keys().map(String::as_str),
-            );
-        }
+    if let Some(model) = &model
+        && !config.routes.contains_key(&model.value)
+    {
+        source.unknown(model.place, "unknown_route", "route", &model.value, config.routes.keys().map(String::as_str));
     }
-    let tools = tools_of(&mut fields, tools);
+    let tools = tools_of(&mut fields, tools, broken);
     let limits = limits(&mut fields);
     let truncation = truncation(&mut fields);
     let session_policy = match fields.word("session_policy", &["enqueue", "reject", "interrupt"]) {
@@ -66,7 +61,11 @@ pub fn read(
     })
 }
 
-fn tools_of(fields: &mut Fields<'_>, known: &BTreeMap<String, ToolDefinition>) -> Vec<ToolDefinition> {
+fn tools_of(
+    fields: &mut Fields<'_>,
+    known: &BTreeMap<String, ToolDefinition>,
+    broken: &[String],
+) -> Vec<ToolDefinition> {
     let source = fields.source;
     let mut tools: Vec<ToolDefinition> = Vec::new();
     for name in fields.texts("tools") {
@@ -75,6 +74,7 @@ fn tools_of(fields: &mut Fields<'_>, known: &BTreeMap<String, ToolDefinition>) -
                 source.error(name.place, "duplicate", format!("the tool {:?} is listed twice", name.value));
             }
             Some(tool) => tools.push(tool.clone()),
+            None if broken.contains(&name.value) => {}
             None => source.unknown(name.place, "unknown_tool", "tool", &name.value, known.keys().map(String::as_str)),
         }
     }

@@ -8,6 +8,7 @@
 mod agent_file;
 mod canonical;
 mod config;
+mod config_file;
 mod fields;
 mod front_matter;
 mod handle;

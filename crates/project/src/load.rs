@@ -4,6 +4,7 @@ use crate::{
     agent_file,
     canonical::canonical,
     config::{self, Config},
+    config_file,
     fields::check_name,
     parse,
     problem::{Place, Problem, Report, Source},
@@ -77,10 +78,10 @@ impl Loader<'_> {
     fn load(&self, builtins: &[ToolDefinition]) -> Option<Project> {
         let source = Source { report: self.report, file: config::FILE };
         let text = self.text(&self.folder.join(config::FILE), config::FILE)?;
-        let (config, places) = config::read(source, parse::toml(source, &text), self.folder);
-        let tools = self.tools(builtins, &config);
+        let (config, places) = config_file::read(source, parse::toml(source, &text), self.folder);
+        let (tools, broken) = self.tools(builtins, &config);
         let prompts = self.prompts();
-        let agents = self.agents(&config, &tools);
+        let agents = self.agents(&config, &tools, &broken);
         if agents.is_empty() && !self.report.has_errors() {
             source.error_with(Place::START, "missing_file", "the project has no agent", "add a file agents/<name>.md");
         }
@@ -90,7 +91,7 @@ impl Loader<'_> {
                 let place = places.default_agent.unwrap_or(Place::START);
                 source.unknown(place, "unknown_agent", "agent", name, agents.keys().map(String::as_str));
             }
-            None if agents.len() > 1 => {
+            None if agents.len() > 1 && !self.report.has_errors() => {
                 let message = "the project has several agents and no default_agent";
                 let names: Vec<&str> = agents.keys().map(String::as_str).collect();
                 let hint = format!("add default_agent to [project]: one of {}", names.join(", "));
@@ -98,7 +99,10 @@ impl Loader<'_> {
             }
             _ => {}
         }
-        self.unused(&tools, &agents, builtins);
+        // What is unused shows only once everything that could use it is read.
+        if !self.report.has_errors() {
+            self.unused(&tools, &agents, builtins);
+        }
         let mut pinned = BTreeMap::new();
         for (name, agent) in agents {
             match pin(&agent) {
@@ -111,8 +115,10 @@ impl Loader<'_> {
         Some(Project { folder: self.folder.to_owned(), config, agents: pinned, tools, prompts })
     }
 
-    fn tools(&self, builtins: &[ToolDefinition], config: &Config) -> BTreeMap<String, ToolDefinition> {
+    /// Returns the tools, and the names of those whose file does not make one.
+    fn tools(&self, builtins: &[ToolDefinition], config: &Config) -> (BTreeMap<String, ToolDefinition>, Vec<String>) {
         let mut tools: BTreeMap<_, _> = builtins.iter().map(|tool| (tool.spec.name.clone(), tool.clone())).collect();
+        let mut broken = Vec::new();
         for file in self.files("tools", "toml") {
             let source = Source { report: self.report, file: &file.shown };
             if builtins.iter().any(|tool| tool.spec.name == file.name) {
@@ -121,9 +127,11 @@ impl Loader<'_> {
             }
             if let Some(tool) = tool_file::read(source, &file.name, parse::toml(source, &file.text), config) {
                 tools.insert(file.name, tool);
+            } else {
+                broken.push(file.name);
             }
         }
-        tools
+        (tools, broken)
     }
 
     fn prompts(&self) -> BTreeMap<String, Prompt> {
@@ -137,11 +145,16 @@ impl Loader<'_> {
         prompts
     }
 
-    fn agents(&self, config: &Config, tools: &BTreeMap<String, ToolDefinition>) -> BTreeMap<String, AgentDefinition> {
+    fn agents(
+        &self,
+        config: &Config,
+        tools: &BTreeMap<String, ToolDefinition>,
+        broken: &[String],
+    ) -> BTreeMap<String, AgentDefinition> {
         let mut agents = BTreeMap::new();
         for file in self.files("agents", "md") {
             let source = Source { report: self.report, file: &file.shown };
-            if let Some(agent) = agent_file::read(source, &file.name, &file.text, config, tools) {
+            if let Some(agent) = agent_file::read(source, &file.name, &file.text, config, tools, broken) {
                 agents.insert(file.name, agent);
             }
         }

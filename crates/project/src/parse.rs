@@ -93,7 +93,12 @@ impl<'t> Yaml<'_, Parser<'t, granit_parser::StrInput<'t>>> {
                 let place = self.place(span);
                 Ok((event, place))
             }
-            Some(Err(error)) => Err((self.at(*error.marker()), error.info().to_owned())),
+            Some(Err(error)) => {
+                // The parser has no words for what is not closed.
+                let info = Some(error.info()).filter(|info| !info.is_empty());
+                let info = info.unwrap_or_else(|| "a bracket or quote is not closed".to_owned());
+                Err((self.at(*error.marker()), info))
+            }
             None => Ok((Event::StreamEnd, Place { line: self.first_line, column: 1 })),
         }
     }
@@ -175,8 +180,9 @@ impl<'t> Yaml<'_, Parser<'t, granit_parser::StrInput<'t>>> {
             let node = self.node(event, value_place, depth + 1)?;
             if entries.iter().any(|entry| entry.key == key) {
                 self.source.error(place, "duplicate", format!("the key {key:?} appears twice"));
+            } else {
+                entries.push(Entry { key, place, node });
             }
-            entries.push(Entry { key, place, node });
         }
     }
 }

@@ -151,6 +151,10 @@ impl Source<'_> {
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |other: &str| strsim::damerau_levenshtein(name, other);
     let limit = (name.chars().count() / 3).max(1);
+    let starts = |other: &&&str| name.len() > 2 && (other.starts_with(name) || name.starts_with(**other));
+    if let Some(begun) = known.iter().find(starts).filter(|other| other.len() > 2) {
+        return Some(begun);
+    }
     let best = known.iter().copied().min_by_key(|other| distance(other))?;
     let same = best.replace(['-', '_'], "").eq_ignore_ascii_case(&name.replace(['-', '_'], ""));
     (same || distance(best) <= limit).then_some(best)

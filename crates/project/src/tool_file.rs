@@ -182,10 +182,10 @@ fn required_exist(source: Source<'_>, node: &Node, schema: &Value) {
         .collect();
     if let Data::List(required) = &node.deepest(&["required"]).data {
         for item in required {
-            if let Data::Text(name) = &item.data {
-                if !properties.contains(&name.as_str()) {
-                    source.unknown(item.place, "schema_invalid", "property", name, properties.iter().copied());
-                }
+            if let Data::Text(name) = &item.data
+                && !properties.contains(&name.as_str())
+            {
+                source.unknown(item.place, "schema_invalid", "property", name, properties.iter().copied());
             }
         }
     }

@@ -3,7 +3,10 @@
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{
     path::{Path, PathBuf},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
@@ -13,7 +16,7 @@ const QUIET: Duration = Duration::from_millis(150);
 
 /// Watches as long as it lives.
 pub struct Watcher {
-    _watcher: RecommendedWatcher,
+    _watcher: Arc<Mutex<RecommendedWatcher>>,
 }
 
 /// The folder could not be watched.
@@ -43,12 +46,9 @@ pub fn watch(folder: &Path, changed: impl Fn() + Send + 'static) -> Result<Watch
     // The root is watched by itself, and each folder of files below it as a whole, so that a data folder of many files
     // costs nothing.
     watcher.watch(&folder, RecursiveMode::NonRecursive)?;
-    for kind in FOLDERS {
-        let inner = folder.join(kind);
-        if inner.is_dir() {
-            watcher.watch(&inner, RecursiveMode::NonRecursive)?;
-        }
-    }
+    watch_folders(&mut watcher, &folder);
+    let watcher = Arc::new(Mutex::new(watcher));
+    let weak = Arc::downgrade(&watcher);
     thread::Builder::new()
         .name("project-watch".to_owned())
         .spawn(move || {
@@ -60,6 +60,13 @@ pub fn watch(folder: &Path, changed: impl Fn() + Send + 'static) -> Result<Watch
                         Err(RecvTimeoutError::Disconnected) => return,
                     }
                 }
+                // A folder that is new, or was replaced, must be watched before it is read, so that nothing is missed.
+                match weak.upgrade() {
+                    Some(watcher) => {
+                        watch_folders(&mut watcher.lock().unwrap_or_else(PoisonError::into_inner), &folder)
+                    }
+                    None => return,
+                }
                 changed();
             }
         })
@@ -68,6 +75,14 @@ pub fn watch(folder: &Path, changed: impl Fn() + Send + 'static) -> Result<Watch
 }
 
 const FOLDERS: [&str; 3] = ["agents", "tools", "prompts"];
+
+/// Watches the folders of files that exist; watching one again changes nothing.
+fn watch_folders(watcher: &mut RecommendedWatcher, root: &Path) {
+    for folder in FOLDERS.map(|kind| root.join(kind)).iter().filter(|folder| folder.is_dir()) {
+        // A folder that vanished since the look is told by the watch of the root.
+        let _ = watcher.watch(folder, RecursiveMode::NonRecursive);
+    }
+}
 
 fn is_loaded(root: &Path, path: &Path) -> bool {
     let relative: PathBuf = path.strip_prefix(root).map_or_else(|_| path.to_owned(), Path::to_owned);

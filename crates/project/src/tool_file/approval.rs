@@ -70,7 +70,11 @@ fn known(context: Context<'_>, has_preview: bool, path: &str) -> Result<(), Stri
     match (words.next(), words.next()) {
         (Some("preview"), _) if !has_preview => Err("add [approval.preview] with a query".to_owned()),
         (Some("input"), Some(property)) if !context.has_property(property) => {
-            Err(format!("the input properties are: {}", context.properties().collect::<Vec<_>>().join(", ")))
+            let properties: Vec<&str> = context.properties().collect();
+            Err(match properties.is_empty() {
+                true => "the tool has no input properties".to_owned(),
+                false => format!("the input properties are: {}", properties.join(", ")),
+            })
         }
         _ => template::one_of(&["input", "preview"], path),
     }

@@ -102,8 +102,8 @@ fn check_placeholders(context: Context<'_>, text: &str, place: Place, secrets: b
         match name.strip_prefix("secret:") {
             Some(secret) if secrets && context.config.secrets.iter().any(|known| known == secret) => {}
             Some(secret) if secrets => {
-                let known = context.config.secrets.iter().map(String::as_str);
-                source.unknown(place, "unknown_secret", "secret in [secrets] of bedplate.toml", secret, known);
+                let hint = "add it to the `names` of [secrets] in bedplate.toml";
+                source.error_with(place, "unknown_secret", format!("the secret {secret:?} is not declared"), hint);
             }
             Some(_) => source.error(place, "invalid_value", "a secret belongs in `headers` or `query`, not in `url`"),
             None if context.has_property(name) => {}

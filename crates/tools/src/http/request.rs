@@ -167,10 +167,10 @@ impl Filler<'_> {
             })?;
             headers.insert(name, value);
         }
-        if let Ok(key) = HeaderValue::from_str(&call.idempotency_key) {
-            if !key.is_empty() {
-                headers.insert(HeaderName::from_static("idempotency-key"), key);
-            }
+        if let Ok(key) = HeaderValue::from_str(&call.idempotency_key)
+            && !key.is_empty()
+        {
+            headers.insert(HeaderName::from_static("idempotency-key"), key);
         }
         Ok(headers)
     }

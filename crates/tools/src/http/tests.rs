@@ -72,8 +72,9 @@ impl Server {
 fn is_whole(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().filter_map(|line| line.to_lowercase().strip_prefix("content-length:").map(str::to_owned));
-    length.last().and_then(|length| length.trim().parse::<usize>().ok()).unwrap_or(0) <= body.len()
+    let mut length =
+        head.lines().filter_map(|line| line.to_lowercase().strip_prefix("content-length:").map(str::to_owned));
+    length.next_back().and_then(|length| length.trim().parse::<usize>().ok()).unwrap_or(0) <= body.len()
 }
 
 fn answer(status: &str, headers: &str, body: &str) -> String {

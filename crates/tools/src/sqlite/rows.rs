@@ -19,7 +19,7 @@ pub struct Rows {
 /// Reads the rows of a bound `statement`: at most `most` of them and at most `bytes` of their JSON; the rest is counted
 /// as far as [`MAX_COUNTED`]. The first row is always taken.
 pub fn collect(statement: &mut Statement<'_>, most: usize, bytes: usize, limits: &Limits) -> rusqlite::Result<Rows> {
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = Rows::default();
     let mut left = bytes;
     let mut rows = statement.raw_query();

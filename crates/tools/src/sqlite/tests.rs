@@ -348,3 +348,39 @@ async fn unknown_kinds_and_databases_are_said_and_do_not_panic() {
         ToolErrorKind::Misconfigured
     );
 }
+
+#[test]
+fn a_rehearsal_builds_what_it_can_and_tells_all_that_it_cannot() {
+    let shop = Shop::new();
+    let broken = |name: &str| DatabaseSpec { name: name.to_owned(), seed: vec![shop.folder.path().join(name)] };
+    let folder = tempfile::tempdir().unwrap();
+    let specs = [broken("none.sql"), shop.specs[0].clone(), broken("schema.txt")];
+    let (databases, errors) = Databases::rehearse(folder.path(), &specs);
+    assert_eq!((databases.names().collect::<Vec<_>>(), errors.len()), (vec!["shop"], 2));
+    assert_eq!(databases.check_query("shop", OWN, &query(OWN)), Ok(()));
+}
+
+#[tokio::test]
+async fn a_schema_that_points_elsewhere_is_never_fetched() {
+    let shop = Shop::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut tool = query(OWN);
+    tool.spec.input_schema = json!({ "$ref": format!("http://{}/schema.json", listener.local_addr().unwrap()) });
+    assert_eq!(shop.tools.call(call(&tool, "a", json!({}), "k")).await.unwrap_err().kind, ToolErrorKind::Misconfigured);
+    assert!(!shop.tools.check(&tool).is_empty());
+    assert!(listener.accept().is_err(), "nobody connected");
+    tool.spec.input_schema = json!({ "$ref": "file:///etc/hostname" });
+    assert_eq!(shop.tools.call(call(&tool, "a", json!({}), "k")).await.unwrap_err().kind, ToolErrorKind::Misconfigured);
+}
+
+#[tokio::test]
+async fn an_effect_outlives_the_process_that_had_it() {
+    let shop = Shop::new();
+    let first = shop.tools.call(call(&refund(), "ann", json!({ "id": "A1" }), "key")).await.unwrap();
+    let databases = Databases::open(&shop.folder.path().join("data"), &shop.specs).unwrap();
+    let options = Options { databases: Arc::new(databases), secrets: Arc::new(|_| None), http: HttpLimits::default() };
+    let again = ToolBox::new(options).call(call(&refund(), "ann", json!({ "id": "A1" }), "key")).await.unwrap();
+    assert_eq!(again, first);
+    assert_eq!(shop.count("SELECT count(*) FROM refunds"), 1);
+}

@@ -1,0 +1,209 @@
+//! Reading `bedplate.toml`.
+
+use crate::{
+    config::{Config, DatabaseConfig, ModelConfig, Provider, RouteTarget, ServerConfig},
+    fields::{Fields, check_name},
+    node::{Data, Entry, Node},
+    problem::{Place, Source},
+};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Component, Path, PathBuf},
+};
+
+/// Reads the file's `table`. `folder` is where seeds are looked for. Agents' and tools' use of it is checked elsewhere.
+pub fn read(source: Source<'_>, table: Node, folder: &Path) -> (Config, Places) {
+    let mut config = Config::default();
+    let mut places = Places::default();
+    let Some(mut fields) = Fields::of(source, table) else { return (config, places) };
+    match fields.table("project") {
+        Some(table) => project(table, &mut config, &mut places),
+        None => {
+            let hint = "add [project] with a name";
+            source.error_with(Place::START, "missing_key", "the table [project] is missing", hint);
+        }
+    }
+    if let Some(table) = fields.table("server") {
+        config.server = server(table);
+    }
+    // A model that is declared with a mistake is still known; the mistake says enough.
+    let mut declared = Vec::new();
+    for (name, fields) in named(&mut fields, "models", "a model") {
+        if let Some(model) = model(fields) {
+            config.models.insert(name.clone(), model);
+        }
+        declared.push(name);
+    }
+    for (name, fields) in named(&mut fields, "routes", "a route") {
+        if let Some(target) = route(fields, &declared) {
+            config.routes.insert(name, target);
+        }
+    }
+    config.routes.entry("default".to_owned()).or_insert(RouteTarget::Auto);
+    if let Some(table) = fields.table("model_ids") {
+        config.model_ids = model_ids(table, &config.routes);
+    }
+    for (name, mut database) in named(&mut fields, "databases", "a database") {
+        let files = database.texts("seed").into_iter();
+        let seed = files.filter_map(|file| seed(source, folder, &file.value, file.place)).collect();
+        database.finish();
+        config.databases.push(DatabaseConfig { name, seed });
+    }
+    config.databases.sort_by(|a, b| a.name.cmp(&b.name));
+    if let Some(table) = fields.table("secrets") {
+        config.secrets = secrets(table);
+    }
+    fields.finish();
+    (config, places)
+}
+
+fn project(mut table: Fields<'_>, config: &mut Config, places: &mut Places) {
+    if let Some(name) = table.required_text("name") {
+        check_name(table.source, name.place, "a project", &name.value);
+        config.name = name.value;
+    }
+    config.description = table.text("description").map(|text| text.value).unwrap_or_default();
+    if let Some(agent) = table.text("default_agent") {
+        places.default_agent = Some(agent.place);
+        config.default_agent = Some(agent.value);
+    }
+    table.finish();
+}
+
+fn server(mut table: Fields<'_>) -> ServerConfig {
+    let source = table.source;
+    let listen = table.text("listen").map(|listen| {
+        if listen.value.parse::<SocketAddr>().is_err() && !is_host_and_port(&listen.value) {
+            let message = format!("{:?} is no address", listen.value);
+            source.error_with(listen.place, "invalid_value", message, "write host:port, for example 127.0.0.1:7878");
+        }
+        listen.value
+    });
+    let allowed_origins = table.texts("allowed_origins").into_iter().map(|text| text.value).collect();
+    let allowed_hosts = table.texts("allowed_hosts").into_iter().map(|text| text.value).collect();
+    table.finish();
+    ServerConfig { listen, allowed_origins, allowed_hosts }
+}
+
+fn route(mut table: Fields<'_>, declared: &[String]) -> Option<RouteTarget> {
+    let target = table.required_text("model").map(|target| match target.value.as_str() {
+        "auto" => RouteTarget::Auto,
+        "rehearsal" => RouteTarget::Rehearsal,
+        name => {
+            if !declared.iter().any(|model| model == name) {
+                let known = declared.iter().map(String::as_str).chain(["auto", "rehearsal"]);
+                table.source.unknown(target.place, "unknown_model", "model", name, known);
+            }
+            RouteTarget::Model(target.value)
+        }
+    });
+    table.finish();
+    target
+}
+
+fn model_ids(mut table: Fields<'_>, routes: &BTreeMap<String, RouteTarget>) -> BTreeMap<String, String> {
+    let source = table.source;
+    let mut ids = BTreeMap::new();
+    for Entry { key, node, .. } in table.rest() {
+        match node.data {
+            Data::Text(route) => {
+                if !routes.contains_key(&route) {
+                    source.unknown(node.place, "unknown_route", "route", &route, routes.keys().map(String::as_str));
+                }
+                ids.insert(key, route);
+            }
+            _ => source.error(node.place, "wrong_type", format!("a route's name is needed, not {}", node.kind())),
+        }
+    }
+    ids
+}
+
+fn secrets(mut table: Fields<'_>) -> Vec<String> {
+    let mut names = Vec::new();
+    for name in table.texts("names") {
+        let first = |c: char| c.is_ascii_alphabetic() || c == '_';
+        if !name.value.starts_with(first) || !name.value.chars().all(|c| first(c) || c.is_ascii_digit()) {
+            let message = format!("{:?} is no name of an environment variable", name.value);
+            table.source.error(name.place, "invalid_name", message);
+        }
+        names.push(name.value);
+    }
+    table.finish();
+    names
+}
+
+/// Where things stand that are checked once everything is read.
+#[derive(Debug, Default)]
+pub struct Places {
+    pub default_agent: Option<Place>,
+}
+
+/// Takes the table `key`, whose keys are names and whose values are tables.
+fn named<'a>(fields: &mut Fields<'a>, key: &'static str, what: &str) -> Vec<(String, Fields<'a>)> {
+    let Some(mut table) = fields.table(key) else { return Vec::new() };
+    let source = table.source;
+    let mut found = Vec::new();
+    for Entry { key, place, node } in table.rest() {
+        check_name(source, place, what, &key);
+        if let Some(mut fields) = Fields::of(source, node) {
+            fields.place = place;
+            found.push((key, fields));
+        }
+    }
+    found
+}
+
+fn model(mut fields: Fields<'_>) -> Option<ModelConfig> {
+    let source = fields.source;
+    let provider = fields.has("provider").then(|| fields.word("provider", &Provider::WORDS));
+    if provider.is_none() {
+        source.error(fields.place, "missing_key", "the key \"provider\" is missing");
+    }
+    let provider = provider.flatten().and_then(Provider::of);
+    let model = match provider {
+        Some(Provider::Rehearsal) => fields.text("model").map_or_else(|| "rehearsal".to_owned(), |text| text.value),
+        _ => fields.required_text("model").map(|text| text.value).unwrap_or_default(),
+    };
+    let base_url = fields.text("base_url").map(|url| {
+        if !url.value.starts_with("http://") && !url.value.starts_with("https://") {
+            source.error(url.place, "invalid_value", "\"base_url\" must begin with http:// or https://");
+        }
+        url.value
+    });
+    let api_key_env = fields.text("api_key_env").map(|text| text.value);
+    let max_tokens = fields.integer("max_tokens", 1..=1_000_000).and_then(|count| u32::try_from(count).ok());
+    // An author's guess at a key setting is the most dangerous mistake: a secret in a file that is shared.
+    if fields.has("api_key")
+        && let Some(entry) = fields.take("api_key")
+    {
+        let hint = "write api_key_env = \"NAME\" and set that variable in the environment";
+        source.error_with(entry.place, "secret_in_file", "a key does not belong in this file", hint);
+    }
+    fields.finish();
+    Some(ModelConfig { provider: provider?, model, api_key_env, base_url, max_tokens })
+}
+
+fn seed(source: Source<'_>, folder: &Path, name: &str, place: Place) -> Option<PathBuf> {
+    let path = Path::new(name);
+    let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    if !inside {
+        source.error(place, "invalid_value", format!("{name:?} must lie within the project folder"));
+    } else if !matches!(extension, Some("sql" | "csv")) {
+        source.error(place, "invalid_value", format!("{name:?} is neither a .sql nor a .csv file"));
+    } else if !folder.join(path).is_file() {
+        source.error(place, "missing_file", format!("there is no file {name:?} in the project folder"));
+    } else {
+        return Some(folder.join(path));
+    }
+    None
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty()
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
+            && port.parse::<u16>().is_ok()
+    })
+}
