@@ -86,7 +86,10 @@ impl<'a> Plan<'a> {
 
     /// Begins a requested call, for the first time or again.
     pub fn begin(&mut self, call: &Call) {
-        let (Some(tool), Some(tool_use)) = (self.tool(&call.name), self.turn.tool_use(call.index)) else { return };
+        let (Some(tool), Some(tool_use)) = (self.tool(&call.name), self.turn.tool_use(call.index)) else {
+            // Only a journal that no machine wrote requests a call that its reply or definition lacks.
+            return self.close(call.id, ToolOutcome::UnknownTool, ToolOutput::error("There is no such tool."), 0);
+        };
         let deadline = self.deadline(tool);
         self.event(Event::ToolBegun(ToolBegun { call: call.id, deadline }));
         self.intent(Intent::CallTool {

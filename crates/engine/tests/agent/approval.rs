@@ -122,3 +122,15 @@ fn waiting_for_a_person_does_not_count_as_the_turns_time() {
     bench.returns(call, "done");
     assert_eq!(bench.names(), ["tool_returned", "model_called"]);
 }
+
+#[test]
+fn a_result_of_a_call_that_is_not_performed_is_stale() {
+    let mut bench = Bench::new(agent());
+    bench.start("hi");
+    let calls = bench.call(&["refund", "refund"]);
+    bench.ask(calls[0], "Refund 50?");
+    for call in calls {
+        bench.returns(call, "done by whom?");
+        assert!(bench.names().is_empty(), "it waits for its look or its answer still");
+    }
+}

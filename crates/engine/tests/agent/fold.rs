@@ -79,10 +79,10 @@ fn event(kind: u8, of: Seq) -> Event {
             output: Arc::new(ToolOutput::text("x")),
             took_ms: 0,
         }),
-        _ if of % 2 == 0 => Event::CancelRequested(CancelRequested {
+        _ if of.is_multiple_of(2) => Event::CancelRequested(CancelRequested {
             by: None,
             reason: CancelReason::Interrupted,
-            turn: (of % 4 == 0).then_some(of),
+            turn: of.is_multiple_of(4).then_some(of),
         }),
         _ => Event::TurnEnded(TurnEnded { outcome: TurnOutcome::Completed, message: None }),
     }
