@@ -12,7 +12,7 @@ use bedplate_core::port::{
 };
 use bedplate_dialects::{DecodeError, NameMap, StreamDecoder, StreamError, UpstreamFault, events_of};
 use bytes::Bytes;
-use futures::stream;
+use futures::{FutureExt, stream};
 use http_body_util::BodyExt;
 use hyper::{
     Method, Response, Uri,
@@ -182,6 +182,9 @@ impl Reading {
                 Err(error) => return Some(Err(self.fail(error))),
             };
             self.events.extend(self.pending.drain(..));
+            if self.decoder.is_done() {
+                self.drain();
+            }
             if let Err(error) = decoded {
                 let error = self.stream_error(error);
                 // What came before the fault was shown or is void either way; the error alone counts.
@@ -234,6 +237,11 @@ impl Reading {
                 }
             }
         }
+    }
+
+    /// Takes what is at hand of the body after the reply's end, so that the connection can serve the next call.
+    fn drain(&mut self) {
+        while let Some(Some(Ok(_))) = self.body.frame().now_or_never() {}
     }
 
     fn stream_error(&self, error: StreamError) -> ModelError {

@@ -1,0 +1,8 @@
+//! The gateway against scripts and against upstreams that behave well, badly, and not at all.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod discovery;
+mod routes;
+mod scripts;
+mod support;
+mod upstreams;
