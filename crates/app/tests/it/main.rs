@@ -1,0 +1,3 @@
+//! Everything between the command line and the disk, put together and driven from outside.
+
+mod recorded;
