@@ -33,7 +33,8 @@ pub fn definitions() -> Vec<ToolDefinition> {
                     "type": "string",
                     "minLength": 1,
                     "maxLength": crate::calculate::MAX_LENGTH,
-                    "description": "The expression, with numbers and operators only."
+                    "description": "The expression, with numbers and operators only.",
+                    "examples": ["25 * 47", "15% of 80", "(12.99 + 8.99) * 3"]
                 }
             },
             "required": ["expression"],
@@ -50,7 +51,8 @@ pub fn definitions() -> Vec<ToolDefinition> {
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 64,
-                    "description": "An IANA time zone such as \"Europe/Berlin\" or \"Asia/Tokyo\". Without one the time is in UTC."
+                    "description": "An IANA time zone such as \"Europe/Berlin\" or \"Asia/Tokyo\". Without one the time is in UTC.",
+                    "examples": ["Europe/Berlin", "America/New_York", "Asia/Tokyo"]
                 }
             },
             "additionalProperties": false
