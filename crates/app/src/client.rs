@@ -99,7 +99,8 @@ impl Client {
     async fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
         let response = self.send(method, path, body, None).await?;
         let bytes = response.into_body().collect().await.map_err(|error| self.unreachable(&error))?.to_bytes();
-        serde_json::from_slice(&bytes).map_err(|error| Error::failed(format!("the server's answer is no JSON: {error}")))
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Error::failed(format!("the server's answer is no JSON: {error}")))
     }
 
     async fn send(
@@ -187,7 +188,8 @@ impl Events {
 fn parse(block: &[u8]) -> Option<ServerEvent> {
     let text = String::from_utf8_lossy(block);
     let field = |name: &str| {
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|rest| rest.trim_start().to_owned()))
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(|rest| rest.trim_start().to_owned()))
     };
     let data = field("data")?;
     Some(ServerEvent {

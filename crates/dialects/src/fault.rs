@@ -199,7 +199,7 @@ fn kind_of_word(word: &str) -> Option<ModelErrorKind> {
 
 fn kind_of_status(status: u16) -> ModelErrorKind {
     match status {
-        401 | 402 | 403 => ModelErrorKind::Unauthorized,
+        401..=403 => ModelErrorKind::Unauthorized,
         404 => ModelErrorKind::NotFound,
         408 | 504 => ModelErrorKind::Timeout,
         413 => ModelErrorKind::TooLarge,

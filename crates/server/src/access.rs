@@ -50,7 +50,10 @@ impl Access {
 
     fn allows_host(&self, host: &str) -> bool {
         is_loopback(host)
-            || self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(without_port(host)))
+            || self
+                .hosts
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(without_port(host)))
     }
 }
 
@@ -98,6 +101,11 @@ impl Identity {
             (None, Some(requested)) => Ok(UserId::from(crate::extract::identifier("user_id", requested)?)),
             (None, None) => Ok(UserId::from("anonymous")),
         }
+    }
+
+    /// Returns who does what this request does, for the journal: the bound user, or whoever runs the server.
+    pub(crate) fn actor(&self) -> UserId {
+        self.user.clone().unwrap_or_else(|| UserId::from("operator"))
     }
 
     /// Returns the user that a list is narrowed to: the bound one, or the requested one, or none.
@@ -192,7 +200,9 @@ mod tests {
         for host in ["localhost", "localhost:80", "127.0.0.1:7878", "[::1]:7878", "127.8.8.8", "app.localhost:1"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "192.168.1.4", "0.0.0.0:1"] {
+        for host in
+            ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "192.168.1.4", "0.0.0.0:1"]
+        {
             assert!(!is_loopback(host), "{host}");
         }
     }

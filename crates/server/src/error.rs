@@ -106,8 +106,10 @@ pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Respon
     let mut response = (error.status, Json(body)).into_response();
     let headers = response.headers_mut();
     if shape == Shape::Aws {
-        headers
-            .insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(aws_error_type(error.status)));
+        headers.insert(
+            HeaderName::from_static("x-amzn-errortype"),
+            HeaderValue::from_static(aws_error_type(error.status)),
+        );
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
         }
@@ -139,9 +141,8 @@ fn aws_error_type(status: StatusCode) -> &'static str {
 /// method, a caught panic).
 pub(crate) fn of_status(status: StatusCode) -> ApiError {
     match status {
-        StatusCode::NOT_FOUND => {
-            ApiError::not_found("not_found", "there is nothing at this address").hint("GET /openapi.json lists what there is")
-        }
+        StatusCode::NOT_FOUND => ApiError::not_found("not_found", "there is nothing at this address")
+            .hint("GET /openapi.json lists what there is"),
         StatusCode::METHOD_NOT_ALLOWED => {
             ApiError::new(status, "method_not_allowed", "this address does not take that method")
         }

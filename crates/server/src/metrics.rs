@@ -28,7 +28,8 @@ impl Metrics {
     pub(crate) fn new(runtime: Runtime) -> Self {
         let mut registry = Registry::with_prefix("bedplate");
         let requests = Family::<RequestLabels, Counter>::default();
-        let seconds = Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
+        let seconds =
+            Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
         registry.register("http_requests", "HTTP requests by method, route and status", requests.clone());
         registry.register("http_request_seconds", "Time until the response began", seconds.clone());
         Self { registry: Mutex::new(registry), requests, seconds, runtime }
@@ -71,10 +72,8 @@ fn method_label(method: &Method) -> &'static str {
 /// Writes the runtime's counters.
 fn write_stats(text: &mut String, stats: &Stats) {
     use std::fmt::Write;
-    let gauges = [
-        ("loaded_runs", "Runs in memory", stats.loaded_runs),
-        ("subscribers", "Live subscribers", stats.subscribers),
-    ];
+    let gauges =
+        [("loaded_runs", "Runs in memory", stats.loaded_runs), ("subscribers", "Live subscribers", stats.subscribers)];
     let counters = [
         ("steps", "Model and tool calls whose end was journaled", stats.steps),
         ("appends", "Appends committed", stats.appends),
@@ -95,7 +94,10 @@ fn write_stats(text: &mut String, stats: &Stats) {
         let _ = writeln!(text, "# HELP bedplate_{name} {help}.\n# TYPE bedplate_{name} gauge\nbedplate_{name} {value}");
     }
     for (name, help, value) in counters {
-        let _ = writeln!(text, "# HELP bedplate_{name} {help}.\n# TYPE bedplate_{name} counter\nbedplate_{name}_total {value}");
+        let _ = writeln!(
+            text,
+            "# HELP bedplate_{name} {help}.\n# TYPE bedplate_{name} counter\nbedplate_{name}_total {value}"
+        );
     }
     let turns = TURN_OUTCOMES.iter().map(|(_, word)| *word).zip(stats.turns_ended);
     let tools = TOOL_OUTCOMES.iter().map(|(_, word)| *word).zip(stats.tool_calls);

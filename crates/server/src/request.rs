@@ -16,7 +16,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Wraps every request: gives it an id, refuses foreign hosts and origins, answers preflights, renders errors in the
 /// shape of the API that was called, and counts the outcome.
-pub(crate) async fn wrap(State(app): State<App>, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+pub(crate) async fn wrap(
+    State(app): State<App>,
+    matched: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
     #[expect(clippy::disallowed_methods, reason = "a latency metric, not a decision")]
     let started = Instant::now();
     let shape = Shape::of_path(request.uri().path());
@@ -52,7 +57,9 @@ fn rendered(response: Response, shape: Shape, id: &str) -> Response {
     if let Some(error) = response.extensions().get::<ApiError>() {
         return error::render(error, shape, id);
     }
-    let ours = response.headers().contains_key(header::CONTENT_TYPE);
+    // A plain text is what the framework says of a path or method that it cannot read.
+    let ours =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"));
     if (status.is_client_error() || status.is_server_error()) && !ours {
         let mut rendered = error::render(&error::of_status(status), shape, id);
         if let Some(allow) = response.headers().get(header::ALLOW) {
@@ -75,7 +82,9 @@ fn decorate(app: &App, headers: &mut HeaderMap, origin: Option<HeaderValue>, id:
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE, OPTIONS"));
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("content-type, x-api-key, authorization, idempotency-key, last-event-id, x-request-id"),
+        HeaderValue::from_static(
+            "content-type, x-api-key, authorization, idempotency-key, last-event-id, x-request-id",
+        ),
     );
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, retry-after"));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));

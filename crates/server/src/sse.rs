@@ -5,7 +5,10 @@
 
 use crate::wire::event_body;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use bedplate_core::{id::RunId, port::model::{BlockKind, ModelEvent}};
+use bedplate_core::{
+    id::RunId,
+    port::model::{BlockKind, ModelEvent},
+};
 use bedplate_runtime::Live;
 use futures::{Stream, StreamExt};
 use serde::Serialize;
@@ -16,7 +19,9 @@ use std::{convert::Infallible, time::Duration};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Returns a response that sends `events`, with heartbeats while there is none.
-pub(crate) fn respond<S>(events: S) -> Sse<axum::response::sse::KeepAliveStream<futures::stream::BoxStream<'static, Result<Event, Infallible>>>>
+pub(crate) fn respond<S>(
+    events: S,
+) -> Sse<axum::response::sse::KeepAliveStream<futures::stream::BoxStream<'static, Result<Event, Infallible>>>>
 where
     S: Stream<Item = Event> + Send + 'static,
 {

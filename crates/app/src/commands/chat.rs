@@ -137,7 +137,9 @@ impl Chat {
 
 fn outcome(done: &Value) -> Result<(), Error> {
     match done["error"]["message"].as_str() {
-        Some(message) => Err(Error::new(Kind::Turn, format!("the turn ended as {}: {}", done["status"], printable(message)))),
+        Some(message) => {
+            Err(Error::new(Kind::Turn, format!("the turn ended as {}: {}", done["status"], printable(message))))
+        }
         None => Ok(()),
     }
 }
@@ -201,7 +203,8 @@ impl TurnView {
                         }
                         Some("tool_use") => {
                             self.end();
-                            let (name, input) = (block["name"].as_str().unwrap_or_default(), block["input"].to_string());
+                            let (name, input) =
+                                (block["name"].as_str().unwrap_or_default(), block["input"].to_string());
                             say(format!("  → {name} {}", one_line(&input, 160)));
                         }
                         _ => {}

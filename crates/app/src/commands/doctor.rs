@@ -102,7 +102,8 @@ fn data(args: &Args) -> Finding {
 
 fn server(args: &Args) -> Finding {
     let folder = args.target.data.clone().unwrap_or_else(|| args.target.project.join(".bedplate"));
-    let running = folder.exists().then(|| DataFolder::open(&args.target.project, Some(&folder)).ok()?.announced()).flatten();
+    let running =
+        folder.exists().then(|| DataFolder::open(&args.target.project, Some(&folder)).ok()?.announced()).flatten();
     match running {
         Some(running) => Finding {
             what: "server",
@@ -125,7 +126,9 @@ async fn model() -> Finding {
         None => Finding {
             what: "model",
             state: State::Note,
-            detail: "no model key and no local model server; the rehearsal stand-in answers, which is no foundation model".into(),
+            detail:
+                "no model key and no local model server; the rehearsal stand-in answers, which is no foundation model"
+                    .into(),
             todo: Some("set ANTHROPIC_API_KEY or OPENAI_API_KEY, or start Ollama".into()),
         },
     }

@@ -107,9 +107,10 @@ fn list(keys: &Value, as_json: bool) {
                 (_, Value::String(end)) => format!("until {}", one_line(end, 19)),
                 _ => "active".to_owned(),
             };
-            let agents = key["agents"].as_array().map_or_else(|| "all".to_owned(), |agents| {
-                agents.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
-            });
+            let agents = key["agents"].as_array().map_or_else(
+                || "all".to_owned(),
+                |agents| agents.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+            );
             [text(key, "id"), text(key, "name"), text(key, "user_id"), agents, text(key, "created_at"), state]
         })
         .collect();

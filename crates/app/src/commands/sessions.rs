@@ -72,7 +72,8 @@ pub fn run(args: Args) -> Result<(), Error> {
             let mut messages = Vec::new();
             let mut cursor = String::new();
             loop {
-                let path = format!("/v1/sessions/{}/messages?limit=200&user_id={}{cursor}", encode(&session), encode(&user));
+                let path =
+                    format!("/v1/sessions/{}/messages?limit=200&user_id={}{cursor}", encode(&session), encode(&user));
                 let page = client.get(&path).await?;
                 messages.extend(page["messages"].as_array().cloned().unwrap_or_default());
                 match page["next_cursor"].as_str() {

@@ -29,8 +29,7 @@ pub struct Args {
 /// When the project has problems, the address is taken, or the data folder is in use.
 pub fn run(args: Args) -> Result<(), Error> {
     super::runtime()?.block_on(async {
-        let setup =
-            Setup { listen: args.listen, model: args.model, announce: true, ..Setup::of(&args.target) };
+        let setup = Setup { listen: args.listen, model: args.model, announce: true, ..Setup::of(&args.target) };
         let instance = compose::start(setup).await?;
         say(format!("bedplate {} serves {}", env!("CARGO_PKG_VERSION"), instance.project));
         say(format!("  page   {}", instance.running.url));

@@ -102,10 +102,8 @@ pub fn load(folder: &Path) -> (Option<Project>, Vec<Problem>) {
 fn tool_problems(project: &Project) -> Vec<Problem> {
     let scratch = std::env::temp_dir().join(format!("bedplate-check-{:032x}", rand::random::<u128>()));
     let (databases, errors) = Databases::rehearse(&scratch, &database_specs(project));
-    let mut problems: Vec<Problem> = errors
-        .iter()
-        .map(|error| problem("bedplate.toml".into(), "invalid_database", error.to_string()))
-        .collect();
+    let mut problems: Vec<Problem> =
+        errors.iter().map(|error| problem("bedplate.toml".into(), "invalid_database", error.to_string())).collect();
     let tools = ToolBox::new(bedplate_tools::Options {
         databases: Arc::new(databases),
         secrets: Arc::new(|_| None),
@@ -142,8 +140,10 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
 
-    let store = Store::open(folder.path(), bedplate_store::Options::default()).map_err(|error| Error::failed(error.to_string()))?;
-    let databases = Databases::open(folder.path(), &database_specs(&project)).map_err(|error| Error::failed(error.to_string()))?;
+    let store = Store::open(folder.path(), bedplate_store::Options::default())
+        .map_err(|error| Error::failed(error.to_string()))?;
+    let databases =
+        Databases::open(folder.path(), &database_specs(&project)).map_err(|error| Error::failed(error.to_string()))?;
     let listener = listen(&setup, &project).await?;
     let address = listener.local_addr().map_err(|error| Error::failed(format!("failed to listen: {error}")))?;
     let keyed = store.keys().any(clock.now()).await.map_err(|error| Error::failed(error.to_string()))?;
@@ -157,7 +157,9 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     let look_for_model = models::pin(&gateway, &project, &setup)?;
     let mut notices = Vec::new();
     if !keyed {
-        notices.push("no API key exists: every caller on this machine is let in (`bedplate keys create` changes that)".into());
+        notices.push(
+            "no API key exists: every caller on this machine is let in (`bedplate keys create` changes that)".into(),
+        );
     }
 
     let secrets = project.config.secrets.clone();
@@ -270,10 +272,12 @@ fn usable(folder: &Path) -> Result<Project, Error> {
 }
 
 async fn listen(setup: &Setup, project: &Project) -> Result<TcpListener, Error> {
-    let address = setup.listen.clone().or_else(|| project.config.server.listen.clone()).unwrap_or_else(|| LISTEN.into());
+    let address =
+        setup.listen.clone().or_else(|| project.config.server.listen.clone()).unwrap_or_else(|| LISTEN.into());
     let resolved = address.to_socket_addrs().ok().and_then(|mut found| found.next());
     let resolved = resolved.ok_or_else(|| {
-        Error::new(Kind::Usage, format!("`{address}` is no address to listen on")).hint("write HOST:PORT, for example 127.0.0.1:7878")
+        Error::new(Kind::Usage, format!("`{address}` is no address to listen on"))
+            .hint("write HOST:PORT, for example 127.0.0.1:7878")
     })?;
     TcpListener::bind(resolved).await.map_err(|error| {
         Error::failed(format!("failed to listen on {resolved}: {error}"))

@@ -18,7 +18,8 @@ use std::{path::Path, sync::Arc};
 /// When a model's key is not set or its script cannot be read.
 pub fn config(project: &Project, folder: &Path) -> Result<Config, Error> {
     let models = project.config.models.iter();
-    let models = models.map(|(name, model)| Ok((name.clone(), one(name, model, folder)?))).collect::<Result<_, Error>>()?;
+    let models =
+        models.map(|(name, model)| Ok((name.clone(), one(name, model, folder)?))).collect::<Result<_, Error>>()?;
     let routes = project.config.routes.iter().map(|(name, target)| {
         let target = match target {
             RouteTarget::Auto => AUTO.to_owned(),
@@ -53,7 +54,9 @@ fn endpoint(name: &str, model: &bedplate_project::ModelConfig) -> Result<Endpoin
 
 /// Reads a script, TOML or JSON lines by the ending of its file.
 fn script(name: &str, file: &Path) -> Result<Arc<Script>, Error> {
-    let wrong = |message: String| Error::new(Kind::Problems, format!("the script of model `{name}`, {}: {message}", file.display()));
+    let wrong = |message: String| {
+        Error::new(Kind::Problems, format!("the script of model `{name}`, {}: {message}", file.display()))
+    };
     let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
     let lines = file.extension().is_some_and(|ending| ending == "jsonl");
     let script = if lines { Script::from_json_lines(&text) } else { Script::from_toml(&text) };

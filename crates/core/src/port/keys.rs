@@ -32,6 +32,9 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// A key with the keyed hash of its secret.
+pub type FoundKey = (ApiKey, [u8; 32]);
+
 /// The store of API keys.
 pub trait Keys: Send + Sync {
     /// Stores a key under the keyed hash of its secret.
@@ -44,7 +47,7 @@ pub trait Keys: Send + Sync {
     ///
     /// # Errors
     /// [`KeysError`] when the store fails.
-    fn get(&self, id: &str) -> BoxFuture<'static, Result<Option<(ApiKey, [u8; 32])>, KeysError>>;
+    fn get(&self, id: &str) -> BoxFuture<'static, Result<Option<FoundKey>, KeysError>>;
 
     /// Returns all keys, newest first.
     ///

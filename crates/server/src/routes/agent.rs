@@ -111,7 +111,9 @@ pub(crate) async fn ask(
     let started = invoke::start(&app, &identity, ask).await?;
     let (head, result) = invoke::finish(&app, &identity, &started).await?;
     let (status, approvals) = match &result.state {
-        TurnState::Waiting(open) => ("waiting", open.iter().map(|question| QuestionBody::of(&head, question)).collect()),
+        TurnState::Waiting(open) => {
+            ("waiting", open.iter().map(|question| QuestionBody::of(&head, question)).collect())
+        }
         TurnState::Ended(outcome) => (ended_well(*outcome, result.message.as_deref())?, Vec::new()),
     };
     let response = match (&result.state, &result.answer) {

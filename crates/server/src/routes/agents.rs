@@ -119,5 +119,6 @@ pub(crate) fn find(app: &App, name: &str) -> Result<PinnedAgent, ApiError> {
 
 pub(crate) fn unknown(name: &str) -> ApiError {
     let shown: String = name.chars().take(64).collect();
-    ApiError::not_found("agent_not_found", format!("there is no agent `{shown}`")).hint("GET /v1/agents lists the agents")
+    ApiError::not_found("agent_not_found", format!("there is no agent `{shown}`"))
+        .hint("GET /v1/agents lists the agents")
 }

@@ -6,13 +6,15 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bedplate_core::port::{
-    Caller,
-    model::{ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelReply},
+use bedplate_core::{
+    id::RunId,
+    port::{
+        Caller,
+        model::{ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelReply},
+    },
 };
-use bedplate_dialects::anthropic_messages;
+use bedplate_dialects::{Envelope, anthropic_messages};
 use futures::StreamExt;
-use serde_json::Value;
 
 /// Calls a model with an Anthropic Messages body and returns its reply in the same form.
 #[utoipa::path(post, path = "/model/{id}/invoke", tag = "models",
@@ -32,16 +34,22 @@ pub(crate) async fn invoke_model(
 ) -> Result<Response, ApiError> {
     let route = app.definitions().route_of_model_id(&id).ok_or_else(|| {
         let shown: String = id.chars().take(128).collect();
-        ApiError::not_found("model_not_found", format!("no route serves the model id `{shown}`; name it in [model_ids]"))
+        ApiError::not_found(
+            "model_not_found",
+            format!("no route serves the model id `{shown}`; name it in [model_ids]"),
+        )
     })?;
-    let body: Value = crate::extract::parse(&body)?;
-    let request = anthropic_messages::decode_request(&body, &route)
+    let request = anthropic_messages::decode_invoke(&body, &route)
         .map_err(|error| ApiError::bad_request("invalid_request", error.to_string()))?;
     let caller = Caller { tenant: identity.tenant.clone(), user: identity.user(None)?, run: None };
     let reply = whole_reply(&app, ModelCall { caller, request, deadline: None }).await.map_err(model_error)?;
     let foundation = app.model().describe(&route).is_some_and(|info| info.foundation_model);
-    let encoded = anthropic_messages::encode_reply(&reply);
-    let mut response = (StatusCode::OK, axum::Json(encoded)).into_response();
+    let envelope = Envelope {
+        id: format!("msg_bdrk_{}", RunId(app.0.options.entropy.bytes())),
+        created: app.now().0 / 1000,
+        model: id,
+    };
+    let mut response = anthropic_messages::encode_reply(&reply, &envelope).to_json().into_response();
     let usage = [
         ("x-amzn-bedrock-input-token-count", reply.usage.input.to_string()),
         ("x-amzn-bedrock-output-token-count", reply.usage.output.to_string()),

@@ -224,7 +224,12 @@ pub(crate) async fn finish(app: &App, identity: &Identity, started: &Started) ->
     Ok((head, result))
 }
 
-async fn stream(app: App, identity: Identity, started: Started, model: Option<ModelBody>) -> Result<Response, ApiError> {
+async fn stream(
+    app: App,
+    identity: Identity,
+    started: Started,
+    model: Option<ModelBody>,
+) -> Result<Response, ApiError> {
     let run = started.run;
     let turn = started.turn;
     let live = app.runtime().subscribe(&identity.tenant, run, turn.saturating_sub(1)).await.map_err(run_error)?;
@@ -292,7 +297,8 @@ fn message(input: InputBody) -> Result<Message, ApiError> {
         InputBody::Text(Words(text)) => vec![ContentBlock::Text { text }],
         InputBody::Blocks(Blocks(blocks)) => blocks.into_iter().map(block).collect::<Result<_, _>>()?,
     };
-    let says_something = content.iter().any(|block| !matches!(block, ContentBlock::Text { text } if text.trim().is_empty()));
+    let says_something =
+        content.iter().any(|block| !matches!(block, ContentBlock::Text { text } if text.trim().is_empty()));
     if !says_something {
         return Err(ApiError::bad_request("input_empty", "input says nothing"));
     }
@@ -307,9 +313,9 @@ fn block(block: InputBlock) -> Result<ContentBlock, ApiError> {
             if !matches!(media_type.as_str(), "image/png" | "image/jpeg" | "image/gif" | "image/webp") {
                 return Err(ApiError::bad_request("invalid_image", "an image is image/png, jpeg, gif or webp"));
             }
-            base64::engine::general_purpose::STANDARD
-                .decode(&data)
-                .map_err(|error| ApiError::bad_request("invalid_image", format!("the image's data is no base64: {error}")))?;
+            base64::engine::general_purpose::STANDARD.decode(&data).map_err(|error| {
+                ApiError::bad_request("invalid_image", format!("the image's data is no base64: {error}"))
+            })?;
             Ok(ContentBlock::Image { media_type, source: Source::Base64(data) })
         }
     }
@@ -357,7 +363,11 @@ pub(crate) fn run_error(error: RunError) -> ApiError {
         RunError::NoSuch { .. } => ApiError::not_found("position_not_found", error.to_string()),
         RunError::Definition(_) => {
             tracing::error!(%error, "a pinned definition is missing");
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "definition_missing", "the run's pinned definition is missing")
+            ApiError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "definition_missing",
+                "the run's pinned definition is missing",
+            )
         }
         RunError::ShuttingDown => {
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", "the server is shutting down")

@@ -145,5 +145,9 @@ pub(crate) async fn revoke(
 ) -> Result<Json<RevokedBody>, ApiError> {
     identity.check_admin()?;
     let revoked = app.keys().revoke(&id, app.now()).await.map_err(|error| ApiError::store(&error))?;
-    if revoked { Ok(Json(RevokedBody { revoked })) } else { Err(ApiError::not_found("key_not_found", "there is no such key, or it was revoked")) }
+    if revoked {
+        Ok(Json(RevokedBody { revoked }))
+    } else {
+        Err(ApiError::not_found("key_not_found", "there is no such key, or it was revoked"))
+    }
 }

@@ -3,7 +3,7 @@
 mod agent;
 mod agents;
 mod approvals;
-// mod bedrock;
+mod bedrock;
 mod events;
 mod health;
 mod info;
@@ -77,7 +77,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(models::list))
-        // .routes(routes!(bedrock::invoke_model))
+        .routes(routes!(bedrock::invoke_model))
         .routes(routes!(info::info))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

@@ -34,6 +34,7 @@ pub(crate) struct ListParams {
     /// Only where title or session contains this.
     q: Option<String>,
     /// Only in this state.
+    #[param(inline)]
     status: Option<StatusParam>,
     /// How many at most, 1 to 200; default 50.
     #[param(minimum = 1, maximum = 200)]
@@ -148,9 +149,8 @@ pub(crate) async fn cancel(
     JsonBody(request): JsonBody<CancelRequest>,
 ) -> Result<Json<CancelBody>, ApiError> {
     let head = head(&app, &identity, run_id(&run)?).await?;
-    let by = identity.user.clone();
-    let cancelled =
-        app.runtime().cancel(&identity.tenant, head.run.id, request.turn, by).await.map_err(run_error)?;
+    let by = Some(identity.actor());
+    let cancelled = app.runtime().cancel(&identity.tenant, head.run.id, request.turn, by).await.map_err(run_error)?;
     Ok(Json(CancelBody { cancelled }))
 }
 
@@ -193,7 +193,7 @@ pub(crate) async fn answer(
     let head = head(&app, &identity, run_id(&run)?).await?;
     let answered = app
         .runtime()
-        .answer(&identity.tenant, head.run.id, call, request.approved, identity.user.clone(), request.note)
+        .answer(&identity.tenant, head.run.id, call, request.approved, Some(identity.actor()), request.note)
         .await;
     match answered {
         Ok(_) => Ok(Json(AnswerBody { answered: true })),
@@ -240,8 +240,8 @@ pub(crate) async fn model_request(
 ) -> Result<Json<ModelRequestBody>, ApiError> {
     let head = head(&app, &identity, run_id(&run)?).await?;
     let request = app.runtime().model_saw(&identity.tenant, head.run.id, call).await.map_err(run_error)?;
-    let request = request
-        .ok_or_else(|| ApiError::not_found("call_not_found", "no model call of this run has that position"))?;
+    let request =
+        request.ok_or_else(|| ApiError::not_found("call_not_found", "no model call of this run has that position"))?;
     Ok(Json(ModelRequestBody {
         model: request.model,
         system: request.system,
@@ -353,12 +353,7 @@ pub(crate) fn unknown() -> ApiError {
     ApiError::not_found("run_not_found", "there is no such run")
 }
 
-pub(crate) async fn view(
-    app: &App,
-    identity: &Identity,
-    run: RunId,
-    at: Option<Seq>,
-) -> Result<RunView, ApiError> {
+pub(crate) async fn view(app: &App, identity: &Identity, run: RunId, at: Option<Seq>) -> Result<RunView, ApiError> {
     let head = head(app, identity, run).await?;
     let view = app.runtime().view(&identity.tenant, run, at).await.map_err(run_error)?;
     Ok(RunView {

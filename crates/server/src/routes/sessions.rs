@@ -78,12 +78,7 @@ pub(crate) async fn delete(
 }
 
 /// Returns the head of the session that `user` calls `session`, when the credential may see it.
-pub(crate) async fn find(
-    app: &App,
-    identity: &Identity,
-    session: &str,
-    user: Option<&str>,
-) -> Result<Head, ApiError> {
+pub(crate) async fn find(app: &App, identity: &Identity, session: &str, user: Option<&str>) -> Result<Head, ApiError> {
     let user = identity.user(user)?;
     let run = RunId::session(&identity.tenant, &user, session);
     runs::head(app, identity, run).await.map_err(|error| match error.code {

@@ -21,14 +21,13 @@ pub struct Case {
 
 /// Returns the recordings; none, with a word why, where they are absent.
 pub fn load() -> Option<Vec<Case>> {
-    let folder = std::env::var_os("BEDPLATE_CASES").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("BEDPLATE_CASES")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases"), PathBuf::from);
     let folder = folder.join("tau-airline");
-    let (Ok(lines), Ok(tools)) =
-        (std::fs::read_to_string(folder.join("conversations.jsonl")), std::fs::read_to_string(folder.join("tools.json")))
-    else {
+    let (Ok(lines), Ok(tools)) = (
+        std::fs::read_to_string(folder.join("conversations.jsonl")),
+        std::fs::read_to_string(folder.join("tools.json")),
+    ) else {
         println!("skipped: no recorded conversations in {} (set BEDPLATE_CASES)", folder.display());
         return None;
     };
@@ -92,7 +91,8 @@ impl Case {
             tool_choice: ToolChoice::Auto,
             params: ModelParams::default(),
         };
-        let (wire, _) = openai_chat::encode_request(&request, openai_chat::EncodeOptions::default()).expect("it encodes");
+        let (wire, _) =
+            openai_chat::encode_request(&request, openai_chat::EncodeOptions::default()).expect("it encodes");
         let wire = serde_json::to_value(wire).expect("it is JSON");
         wire["messages"].as_array().expect("it has messages").iter().map(plain).collect()
     }

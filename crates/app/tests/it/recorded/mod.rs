@@ -112,7 +112,8 @@ impl<'a> World<'a> {
     fn live(&self, folder: &Path, crash: Option<Crash>) -> Option<Vec<Value>> {
         let store = Store::open(folder, bedplate_store::Options::default()).expect("the store opens");
         let journal = FaultyJournal::new(store.journal(), crash);
-        let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
+        let tokio =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
         let outcome = tokio.block_on(async {
             let runtime = self.runtime(Arc::new(journal.clone()));
             tokio::select! {
@@ -128,8 +129,12 @@ impl<'a> World<'a> {
     fn runtime(&self, journal: Arc<dyn Journal>) -> Runtime {
         let endpoint = Endpoint { base_url: Some(self.upstream.base_url()), api_key: None };
         let name = self.case.name();
-        let model =
-            ModelConfig { provider: ProviderConfig::OpenAi(endpoint), model: name.clone(), max_tokens: None, price: None };
+        let model = ModelConfig {
+            provider: ProviderConfig::OpenAi(endpoint),
+            model: name.clone(),
+            max_tokens: None,
+            price: None,
+        };
         let config = Config { models: [(name, model)].into(), routes: [("default".into(), self.case.name())].into() };
         let options = bedplate_gateway::Options { clock: Arc::new(SystemClock), timeouts: Timeouts::default() };
         Runtime::start(Options {

@@ -59,9 +59,8 @@ impl RecordedTools {
         let name = name_of(&call.tool.spec.name, &call.input);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let next = seen.values().filter(|effect| effect.call == name).count();
-        let effect = seen
-            .entry(call.idempotency_key.clone())
-            .or_insert_with(|| Effect { call: name.clone(), occurrence: next });
+        let effect =
+            seen.entry(call.idempotency_key.clone()).or_insert_with(|| Effect { call: name.clone(), occurrence: next });
         assert_eq!(effect.call, name, "one key, two calls");
         match self.results.get(&name).and_then(|results| results.get(effect.occurrence)) {
             Some(text) => ToolOutput::text(text.clone()),

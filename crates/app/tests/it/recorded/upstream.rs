@@ -104,7 +104,10 @@ fn stream(model: &str, reply: &Value) -> String {
     let calls = reply["tool_calls"].as_array().cloned().unwrap_or_default();
     for (index, call) in calls.iter().enumerate() {
         let function = json!({ "name": call["function"]["name"], "arguments": "" });
-        send(json!({ "tool_calls": [{ "index": index, "id": call["id"], "type": "function", "function": function }] }), Value::Null);
+        send(
+            json!({ "tool_calls": [{ "index": index, "id": call["id"], "type": "function", "function": function }] }),
+            Value::Null,
+        );
         for piece in pieces(call["function"]["arguments"].as_str().unwrap_or_default()) {
             send(json!({ "tool_calls": [{ "index": index, "function": { "arguments": piece } }] }), Value::Null);
         }
