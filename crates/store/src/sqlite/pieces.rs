@@ -1,16 +1,16 @@
 //! Batches as rows: each is cut into pieces of at most [`PIECE`] bytes in consecutive rows.
 //!
-//! SQLite never splits a small row over two pages, so rows of 1 to 4 KB would leave up to half of each page empty. Eight
+//! SQLite never splits a small row over two pages, so rows of 1 to 4 KB would leave up to half of each page empty. Twelve
 //! full pieces fill a page of 4 KB to the last bytes, and what is left at its end is small.
 
 use bedplate_core::{id::Seq, port::journal::MAX_BATCH_BYTES, time::Timestamp};
 use rusqlite::{Connection, Result};
 
-/// The largest piece in bytes: an eighth of a page's space, less what a row costs.
-const PIECE: usize = 496;
+/// The largest piece in bytes: a twelfth of a page's space, less what a row costs.
+const PIECE: usize = 326;
 
-/// Four numbers of eight bytes, little endian: run, first position, time, and how many bytes the payload has.
-const HEADER: usize = 32;
+/// The longest payload: a batch that did not shrink, and what packing adds.
+const MAX_PAYLOAD: usize = MAX_BATCH_BYTES + 16;
 
 /// What a batch says of itself before its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +25,16 @@ pub(super) struct Header {
 
 /// Writes a batch; returns its first row.
 pub(super) fn write(conn: &Connection, header: &Header, payload: &[u8]) -> Result<i64> {
-    let mut bytes = Vec::with_capacity(HEADER + payload.len());
-    for number in [header.run, header.first.cast_signed(), header.at.0, payload.len() as i64] {
-        bytes.extend_from_slice(&number.to_le_bytes());
+    let mut bytes = Vec::with_capacity(4 * MAX_NUMBER + payload.len());
+    for number in [header.run.cast_unsigned(), header.first, zigzag(header.at.0), payload.len() as u64] {
+        put_number(&mut bytes, number);
     }
     bytes.extend_from_slice(payload);
     // Rows without a number get the one after the last, and this thread is the only one that writes.
     let mut insert = conn.prepare_cached("INSERT INTO piece (data) VALUES (?1)")?;
-    let count = bytes.chunks(PIECE).len() as i64;
-    for piece in bytes.chunks(PIECE) {
+    let pieces = bytes.chunks(PIECE);
+    let count = pieces.len() as i64;
+    for piece in pieces {
         insert.execute([piece])?;
     }
     Ok(conn.last_insert_rowid() - (count - 1))
@@ -45,9 +46,9 @@ pub(super) fn read(conn: &Connection, pos: i64) -> Result<Option<(Header, Vec<u8
     let mut rows = select.query([pos])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let piece = row.get_ref(0)?.as_blob()?;
-    let Some((header, length)) = parse(piece) else { return Ok(None) };
-    let mut payload = Vec::with_capacity(length.min(MAX_BATCH_BYTES) + PIECE);
-    payload.extend_from_slice(&piece[HEADER..]);
+    let Some((header, length, begun)) = parse(piece) else { return Ok(None) };
+    let mut payload = Vec::with_capacity(length + PIECE);
+    payload.extend_from_slice(begun);
     while payload.len() < length {
         let Some(row) = rows.next()? else { return Ok(None) };
         payload.extend_from_slice(row.get_ref(0)?.as_blob()?);
@@ -61,21 +62,56 @@ pub(super) fn remove(conn: &Connection, pos: i64) -> Result<()> {
     let mut select = conn.prepare_cached("SELECT data FROM piece WHERE pos = ?1")?;
     let mut rows = select.query([pos])?;
     let Some(row) = rows.next()? else { return Ok(()) };
+    let piece = row.get_ref(0)?.as_blob()?;
     // Of a damaged batch only the row that is surely its own goes.
-    let length = parse(row.get_ref(0)?.as_blob()?).map_or(0, |(_, length)| length);
+    let bytes = parse(piece).map_or(1, |(_, length, begun)| piece.len() - begun.len() + length);
     drop(rows);
-    let count = (HEADER + length).div_ceil(PIECE) as i64;
-    conn.prepare_cached("DELETE FROM piece WHERE pos >= ?1 AND pos < ?2")?.execute((pos, pos + count)).map(drop)
+    let end = pos + bytes.div_ceil(PIECE) as i64;
+    conn.prepare_cached("DELETE FROM piece WHERE pos >= ?1 AND pos < ?2")?.execute((pos, end)).map(drop)
 }
 
-/// Reads the header and the length of the payload from a first piece.
-fn parse(piece: &[u8]) -> Option<(Header, usize)> {
-    let number = |index: usize| {
-        let bytes = piece.get(index * 8..)?.first_chunk()?;
-        Some(i64::from_le_bytes(*bytes))
-    };
-    let header = Header { run: number(0)?, first: number(1)?.cast_unsigned(), at: Timestamp(number(2)?) };
-    Some((header, usize::try_from(number(3)?).ok()?))
+/// Reads a first piece: the header, the length of the payload, and the part of the payload that begins here.
+fn parse(mut piece: &[u8]) -> Option<(Header, usize, &[u8])> {
+    let [run, first, at, length] = [(); 4].map(|()| take_number(&mut piece));
+    let header = Header { run: run?.cast_signed(), first: first?, at: Timestamp(unzigzag(at?)) };
+    // Nothing longer was ever written: it is damage, and must not take all memory.
+    let length = usize::try_from(length?).ok().filter(|length| *length <= MAX_PAYLOAD)?;
+    Some((header, length, piece))
+}
+
+/// The most bytes that a number takes.
+const MAX_NUMBER: usize = 10;
+
+/// Appends a number, seven bits a byte, the lowest first; the high bit says that more follow (LEB128).
+fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+/// Takes what [`put_number`] appended off the front.
+fn take_number(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for index in 0..MAX_NUMBER {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// Maps numbers near zero, negative ones too, to small ones.
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
 #[cfg(test)]
@@ -86,7 +122,8 @@ mod tests {
     fn batches_of_every_size_read_back_and_go_without_a_trace() {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch(include_str!("migrations/0001.sql")).unwrap();
-        let edges = [0, 1, PIECE - HEADER - 1, PIECE - HEADER, PIECE - HEADER + 1, 2 * PIECE - HEADER, 100_000];
+        let around = |edge: usize| edge - 2 * MAX_NUMBER - 8..edge - 2 * MAX_NUMBER + 8;
+        let edges = [0, 1, 100_000].into_iter().chain(around(PIECE)).chain(around(2 * PIECE));
         let batches: Vec<_> = (1..)
             .zip(edges)
             .map(|(run, size)| {
@@ -107,5 +144,16 @@ mod tests {
             }
         }
         assert_eq!(count(), 0);
+    }
+
+    #[test]
+    fn every_number_reads_back_and_a_cut_one_is_none() {
+        for number in [0, 1, -1, 63, 64, -64, -65, 1_700_000_000_000, i64::MAX, i64::MIN] {
+            let mut bytes = Vec::new();
+            put_number(&mut bytes, zigzag(number));
+            assert_eq!(take_number(&mut &bytes[..]).map(unzigzag), Some(number));
+            assert_eq!(take_number(&mut &bytes[..bytes.len() - 1]), None);
+        }
+        assert_eq!(take_number(&mut &[0xff; 20][..]), None);
     }
 }

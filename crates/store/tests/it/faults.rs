@@ -147,19 +147,20 @@ async fn a_write_that_sqlite_fails_takes_no_other_with_it_and_nobody_waits_for_e
 
 #[tokio::test]
 async fn bytes_that_cannot_be_understood_are_reported_and_not_skipped() {
-    // A first piece has its run in the first eight bytes, the payload's length in the fourth eight, then the payload,
-    // whose first byte says how it is packed: 0 is plain JSON.
+    // A first piece begins with its run (1), its first position (1), the time (1, hence 2), the payload's length, each in
+    // one byte here; then the payload, whose first byte says how it is packed: 0 is plain JSON.
     let json = |json: &'static str| {
         move |mut piece: Vec<u8>| {
-            piece.truncate(24);
-            piece.extend_from_slice(&(json.len() as u64 + 1).to_le_bytes());
+            assert_eq!(piece[..3], [1, 1, 2]);
+            piece.truncate(3);
+            piece.push(u8::try_from(json.len() + 1).unwrap());
             piece.push(0);
             piece.extend_from_slice(json.as_bytes());
             piece
         }
     };
     let cut = |mut piece: Vec<u8>| {
-        piece.truncate(40);
+        piece.pop();
         piece
     };
     let of_another_run = |mut piece: Vec<u8>| {
