@@ -141,10 +141,10 @@ impl Kind for Http {
         let sender = self.sender.clone();
         Box::pin(async move {
             let prepared = prepared?;
-            run(&sender, &prepared, &call)
-                .await
-                .map(|output| prepared.secrets.redact_output(output))
-                .map_err(|error| ToolError { kind: error.kind, message: prepared.secrets.redact(&error.message) })
+            run(&sender, &prepared, &call).await.map_err(|error| {
+                let message = prepared.secrets.redact(&error.message);
+                ToolError { kind: error.kind, message }
+            })
         })
     }
 }
@@ -170,12 +170,12 @@ async fn run(sender: &Sender, prepared: &Prepared, call: &ToolCall) -> Result<To
         let asked = match &result {
             Ok(answer) if answer.is_temporary() => answer.retry_after(),
             Err(Failure::Connect(_)) => None,
-            _ => return finish(result, repeatable),
+            _ => return finish(result, repeatable, &prepared.secrets),
         };
         let pause = asked.unwrap_or(wait);
         let left = total.saturating_sub(started.elapsed());
         if attempt >= attempts || pause >= left {
-            return finish(result, repeatable);
+            return finish(result, repeatable, &prepared.secrets);
         }
         tokio::time::sleep(pause).await;
         wait = (wait * 2).min(MAX_WAIT);
@@ -183,9 +183,13 @@ async fn run(sender: &Sender, prepared: &Prepared, call: &ToolCall) -> Result<To
     Err(failed("no attempt was made"))
 }
 
-fn finish(result: Result<send::Answer, Failure>, repeatable: bool) -> Result<ToolOutput, ToolError> {
+fn finish(
+    result: Result<send::Answer, Failure>,
+    repeatable: bool,
+    secrets: &secret::Secrets,
+) -> Result<ToolOutput, ToolError> {
     match result {
-        Ok(answer) => Ok(answer.output()),
+        Ok(answer) => Ok(answer.output(secrets)),
         Err(failure) if failure.was_not_sent() || repeatable => Err(failed(failure.to_string())),
         Err(failure) => Err(outcome_unknown(format!("{failure}; whether it had its effect is not known"))),
     }

@@ -4,6 +4,7 @@ use super::{
     HttpLimits,
     address::{Lookup, NotPublic, Resolver, is_public},
     request::Prepared,
+    secret::Secrets,
 };
 use bedplate_core::{message::ToolResultContent, tool::ToolOutput};
 use bytes::Bytes;
@@ -171,13 +172,15 @@ impl Answer {
         u64::try_from(until.as_second() - now.as_second()).ok().map(Duration::from_secs)
     }
 
-    /// Returns what the model reads: JSON or text; for a failure the status and the beginning of the body.
-    pub fn output(&self) -> ToolOutput {
-        let text = String::from_utf8_lossy(&self.body);
+    /// Returns what the model reads: JSON or text; for a failure the status and the beginning of the body. Secrets go
+    /// before anything is cut, so that no half of one is left.
+    pub fn output(&self, secrets: &Secrets) -> ToolOutput {
+        let text = secrets.redact(&String::from_utf8_lossy(&self.body));
         let name = self.status.canonical_reason().unwrap_or_default();
         if self.status.is_redirection() {
             let place =
                 self.headers.get(LOCATION).and_then(|place| place.to_str().ok()).unwrap_or("an unknown address");
+            let place = secrets.redact(place);
             let place = &place[..place.floor_char_boundary(300.min(place.len()))];
             return ToolOutput::error(format!(
                 "HTTP {} {name}: the server points to {place:?}; redirects are not followed",
@@ -202,7 +205,10 @@ impl Answer {
         let json =
             (media == "application/json" || media.ends_with("+json")).then(|| serde_json::from_slice(&self.body).ok());
         match json.flatten() {
-            Some(json) => ToolOutput { content: vec![ToolResultContent::Json { json }], is_error: false },
+            Some(json) => {
+                let output = ToolOutput { content: vec![ToolResultContent::Json { json }], is_error: false };
+                secrets.redact_output(output)
+            }
             None if std::str::from_utf8(&self.body).is_err() && !media.starts_with("text/") => ToolOutput::error(
                 format!("the server answered with {} bytes of {media:?}, which is no text", self.body.len()),
             ),

@@ -219,12 +219,17 @@ async fn a_secret_that_a_server_repeats_is_not_seen() {
     let body = "{\"you\":\"s3cr\\\"et value\",\"url\":\"?k=s3cr%22et%20value&j=s3cr%22et+value\"}";
     let echo = answer("200 OK", "content-type: application/json\r\n", body);
     let refused = answer("403 Forbidden", "", "bad token s3cr\"et value");
-    let server = Server::start(&[&echo, &refused]).await;
+    // The cut of a long error falls within the secret.
+    let long = answer("500 Internal Server Error", "", &format!("{}s3cr\"et value", "x".repeat(1_994)));
+    let location = "location: https://other.example/?k=s3cr%22et%20value\r\n";
+    let moved = answer("302 Found", location, "");
+    let server = Server::start(&[&echo, &refused, &moved, &long]).await;
     let mut tool = server.tool("GET", "/");
     tool.config["http"]["query"] = json!({ "k": "{secret:TOKEN}" });
-    for _ in 0..2 {
+    tool.annotations = Annotations::default();
+    for _ in 0..4 {
         let output = call(&tool, json!({})).await.unwrap();
-        assert!(text(&output).contains("[secret TOKEN]") && !text(&output).contains("s3cr"), "{}", text(&output));
+        assert!(text(&output).contains("[secr") && !text(&output).contains("s3cr"), "{}", text(&output));
     }
     tool.config["http"]["query"] = json!({ "k": "{secret:OTHER}" });
     assert_eq!(call(&tool, json!({})).await.unwrap_err().kind, ToolErrorKind::Misconfigured);
