@@ -144,8 +144,7 @@ pub fn small_talk(question: &str, toolbox: &Toolbox) -> Option<String> {
 pub fn recall(turns: &[Turn], certain: bool) -> Option<String> {
     let turn = turns.last()?;
     let (about, stems) = facts::asked(&turn.question)?;
-    let mut known: Vec<Fact> = turns[..turns.len() - 1].iter().flat_map(|turn| facts::facts(&turn.question)).collect();
-    known.extend(facts::facts(&turn.question));
+    let known: Vec<Fact> = turns[..turns.len() - 1].iter().flat_map(|turn| facts::facts(&turn.question)).collect();
     let everything = about == About::Other && stems.is_empty()
         || stems.iter().all(|stem| stem == "know" || stem == "remember")
             && turn.question.to_lowercase().contains("about me");

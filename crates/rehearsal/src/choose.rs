@@ -25,6 +25,8 @@ pub struct Fit {
     pub named: f64,
     /// What the shape of the arguments adds (arithmetic for an expression, an id of the right pattern).
     pub shape: f64,
+    /// How many required values are missing.
+    pub lack: f64,
 }
 
 impl Toolbox {
@@ -89,7 +91,16 @@ impl Toolbox {
                 words += 1.0;
                 met += f64::from(u8::from(best >= 0.45));
             }
-            fit.overlap += best * if command { 0.6 } else { 1.0 };
+            // A verb that is the tool's own says more than one that opens any request.
+            let own = tool.name_stems.first().is_some_and(|first| likeness(first, &token.stem) > 0.4);
+            fit.overlap += best
+                * if command && own {
+                    1.3
+                } else if command {
+                    0.6
+                } else {
+                    1.0
+                };
         }
         // An exact name is as clear as it gets.
         let lower = reading.text.to_lowercase();

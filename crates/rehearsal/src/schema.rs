@@ -118,6 +118,8 @@ pub struct Param {
     pub examples: Vec<(String, Vec<String>)>,
     /// The pattern of its texts.
     pub pattern: Option<Regex>,
+    /// Whether the pattern tells its values from ordinary words.
+    pub strict: bool,
     /// The format of its texts (`date`, `email`, …).
     pub format: Option<String>,
     /// The schema's default.
@@ -322,9 +324,13 @@ fn param(name: &str, schema: &Value, required: bool, root: &Value, depth: usize)
     };
     let kind = kind(&schema, &choices);
     let deeper = depth + 1 < MAX_DEPTH;
+    let pattern = text("pattern").and_then(|pattern| RegexBuilder::new(&pattern).size_limit(1 << 16).build().ok());
     Param {
         name: name.to_owned(),
         kind,
+        strict: pattern
+            .as_ref()
+            .is_some_and(|pattern| !["address", "Hello there", "x"].iter().any(|word| pattern.is_match(word))),
         required,
         name_stems: stems(name),
         stems: content_stems(&description),
@@ -340,7 +346,7 @@ fn param(name: &str, schema: &Value, required: bool, root: &Value, depth: usize)
             .collect(),
         description,
         choices,
-        pattern: text("pattern").and_then(|pattern| RegexBuilder::new(&pattern).size_limit(1 << 16).build().ok()),
+        pattern,
         format: text("format"),
         default: schema.get("default").cloned(),
         limits: Limits {

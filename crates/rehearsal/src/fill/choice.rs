@@ -173,7 +173,9 @@ fn text_score(
             let common = wanted.len() == 1 && stop::is_stop(&tokens[at].lower);
             let score = if common {
                 0.9
-            } else if scope.used[at] {
+            } else if scope.used[at]
+                || wanted.len() == 1 && tokens[at].lower.ends_with("ing") && !text.to_lowercase().ends_with("ing")
+            {
                 1.2
             } else {
                 3.0

@@ -30,6 +30,7 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
     open.truncate(MAX_PARAMS);
     open.sort_unstable();
     let spans: Vec<usize> = (0..scope.reading.spans.len()).filter(|index| scope.free(*index)).take(MAX_SPANS).collect();
+    let spans = without_followers(params, &open, spans, scope);
     let listed = in_order(params, &open, scope);
     let trimmed: Vec<Span> = spans.iter().map(|span| trim(&scope.reading.spans[*span], scope)).collect();
     let scores: Vec<Vec<Option<f64>>> = spans
@@ -54,7 +55,11 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
                     let mut score = score(param, item, scope) - if inside { 0.0 } else { 2.0 };
                     let before = spans
                         .iter()
-                        .filter(|other| **other < *span && scope.reading.spans[**other].same_kind(item))
+                        .filter(|other| {
+                            **other < *span
+                                && scope.inside(**other) == inside
+                                && scope.reading.spans[**other].same_kind(item)
+                        })
                         .count();
                     #[expect(clippy::cast_precision_loss, reason = "small counts")]
                     let distance = (rank as f64 - before as f64).abs();
@@ -75,7 +80,7 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
         .collect();
     for (column, row) in best(&scores, open.len()) {
         let param = &params[open[column]];
-        let item = &trimmed[row];
+        let item = &whole_address(param, &trimmed[row], scope);
         if let Some(found_value) = value::of(param, item) {
             let strength = scores[row][column].unwrap_or(0.0) - if param.required { 4.0 } else { 0.0 };
             filled.evidence += strength.clamp(-0.5, 3.0) / 2.0;
@@ -88,6 +93,71 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
     }
     for (_, span) in &filled.sources {
         scope.take(*span);
+    }
+}
+
+/// Leaves out all but the first of names that a text lists, unless the tool takes such names in pairs: "in Rome and
+/// Oslo" names two cities and not a city and something else.
+fn without_followers(params: &[Param], open: &[usize], spans: Vec<usize>, scope: &Scope<'_>) -> Vec<usize> {
+    const ENDS: &[&str] = &[
+        "from",
+        "to",
+        "start",
+        "end",
+        "origin",
+        "destination",
+        "first",
+        "second",
+        "source",
+        "target",
+        "team",
+        "player",
+    ];
+    let texts: Vec<&Param> =
+        open.iter().map(|index| &params[*index]).filter(|param| param.kind == Kind::Text).collect();
+    let paired = texts.iter().enumerate().any(|(index, left)| {
+        texts[index + 1..].iter().any(|right| {
+            let shared = left
+                .name_words
+                .iter()
+                .any(|word| right.name_words.contains(word) && !matches!(word.as_str(), "name" | "type" | "id"));
+            shared || left.named(ENDS) && right.named(ENDS)
+        })
+    });
+    if paired || texts.is_empty() {
+        return spans;
+    }
+    let follows = |span: usize| {
+        matches!(scope.reading.spans[span].what, What::Name | What::Phrase)
+            && scope.reading.lists.iter().any(|list| {
+                list.contains(&span)
+                    && list[0] != span
+                    && scope.inside(list[0])
+                    && (scope.reading.spans[span].what == What::Name)
+            })
+    };
+    spans.into_iter().filter(|span| !follows(*span)).collect()
+}
+
+/// Adds city and region to a street for a parameter that takes a whole address, and marks them as used.
+fn whole_address(param: &Param, span: &Span, scope: &mut Scope<'_>) -> Span {
+    if span.what != What::Address || param.named(&["street"]) {
+        return span.clone();
+    }
+    let mut last = span.tokens.1;
+    while let Some(next) = scope
+        .reading
+        .spans
+        .iter()
+        .find(|next| next.tokens.0 == last + 2 && scope.reading.lower(last + 1) == "," && next.what == What::Name)
+    {
+        last = next.tokens.1;
+    }
+    scope.used[span.tokens.0..=last].fill(true);
+    Span {
+        tokens: (span.tokens.0, last),
+        text: scope.reading.slice(span.tokens.0, last).to_owned(),
+        what: What::Address,
     }
 }
 
@@ -339,7 +409,7 @@ fn text(param: &Param, span: &Span, scope: &Scope<'_>) -> f64 {
         "to",
     ]);
     let unit = param.named(&["unit", "units", "system", "method", "format", "mode", "language", "currency", "status"]);
-    let patterned = if param.pattern.is_some() { 4.0 } else { 0.0 };
+    let patterned = if param.strict { 4.0 } else { 0.0 };
     let base = match &span.what {
         What::Quoted => 1.8,
         What::Email => {
@@ -413,6 +483,24 @@ fn text(param: &Param, span: &Span, scope: &Scope<'_>) -> f64 {
                 let after = scope.reading.lower(span.tokens.1 + 1);
                 let modifies = !after.is_empty() && scope.task.contains(&scope.reading.tokens[span.tokens.1 + 1].stem);
                 1.2 - if modifies { 0.5 } else { 0.0 }
+            }
+        }
+        What::Address => {
+            if param.named(&[
+                "street",
+                "address",
+                "location",
+                "loc",
+                "pickup",
+                "dropoff",
+                "from",
+                "to",
+                "origin",
+                "destination",
+            ]) {
+                3.2
+            } else {
+                -1.5
             }
         }
         What::Unit => {

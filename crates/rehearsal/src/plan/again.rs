@@ -20,7 +20,8 @@ pub fn groups(tool: &Tool, reading: &Reading, window: (usize, usize)) -> Option<
         let told = told(tool, reading, atom);
         match group.as_mut() {
             Some((range, known)) => {
-                let clash = told.iter().any(|(name, value)| known.iter().any(|(own, other)| own == name && other != value));
+                let clash =
+                    told.iter().any(|(name, value)| known.iter().any(|(own, other)| own == name && other != value));
                 if clash {
                     out.push(*range);
                     group = Some((atom, told));
@@ -46,7 +47,9 @@ pub fn groups(tool: &Tool, reading: &Reading, window: (usize, usize)) -> Option<
 pub fn inherit(tool: &Tool, mut filled: Filled, before: Option<&Filled>) -> Filled {
     let Some(before) = before else { return filled };
     for param in tool.required() {
-        let weak = !filled.told.contains(&param.name) && before.told.contains(&param.name) && !filled.sources.iter().any(|(name, _)| *name == param.name);
+        let weak = !filled.told.contains(&param.name)
+            && before.told.contains(&param.name)
+            && !filled.sources.iter().any(|(name, _)| *name == param.name);
         if !filled.args.contains_key(&param.name) || weak {
             if let Some(value) = before.args.get(&param.name) {
                 filled.args.insert(param.name.clone(), value.clone());
@@ -81,7 +84,9 @@ fn told(tool: &Tool, reading: &Reading, atom: (usize, usize)) -> Vec<(String, Va
     let filled = fill::fill(tool, &mut scope);
     tool.params
         .iter()
-        .filter(|param| !matches!(param.kind, Kind::List | Kind::Object | Kind::Boolean) && filled.told.contains(&param.name))
+        .filter(|param| {
+            !matches!(param.kind, Kind::List | Kind::Object | Kind::Boolean) && filled.told.contains(&param.name)
+        })
         .filter(|param| param.required || !param.choices.is_empty())
         .filter_map(|param| filled.args.get(&param.name).map(|value| (param.name.clone(), value.clone())))
         .collect()
@@ -90,16 +95,21 @@ fn told(tool: &Tool, reading: &Reading, atom: (usize, usize)) -> Vec<(String, Va
 /// Cuts a window at sentence ends and at conjunctions that do not join the members of a list.
 fn atoms(reading: &Reading, window: (usize, usize)) -> Vec<(usize, usize)> {
     const MOST: usize = 14;
-    let inside_list = |at: usize| reading.lists.iter().any(|list| {
-        let (Some(first), Some(last)) = (list.first(), list.last()) else { return false };
-        reading.spans[*first].tokens.0 < at && at < reading.spans[*last].tokens.1
-    });
+    let inside_list = |at: usize| {
+        reading.lists.iter().any(|list| {
+            let (Some(first), Some(last)) = (list.first(), list.last()) else { return false };
+            reading.spans[*first].tokens.0 < at && at < reading.spans[*last].tokens.1
+        })
+    };
     let inside_span = |at: usize| reading.spans.iter().any(|span| span.tokens.0 < at && at <= span.tokens.1);
     let mut cuts = vec![window.0];
     for at in window.0 + 1..=window.1.min(reading.tokens.len().saturating_sub(1)) {
         let here = reading.lower(at);
-        let stop = matches!(reading.lower(at - 1), "." | "?" | "!" | ";") && reading.tokens[at].start > reading.tokens[at - 1].end;
-        let joint = matches!(here, "and" | "then" | "also" | "while" | ",") && !inside_list(at);
+        let stop = matches!(reading.lower(at - 1), "." | "?" | "!" | ";")
+            && reading.tokens[at].start > reading.tokens[at - 1].end;
+        let value_next = reading.spans.iter().any(|span| span.tokens.0 == at + 1);
+        let joint =
+            matches!(here, "and" | "then" | "also" | "while" | ",") && !inside_list(at) && !(here == "," && value_next);
         if (stop || joint) && !inside_span(at) {
             cuts.push(at);
         }

@@ -163,7 +163,7 @@ fn member(param: &Param, value: &Value, reading: &Reading) -> Option<Value> {
         }
         Value::Array(rows) => pick(rows, reading)
             .and_then(|row| member(param, row, reading))
-            .or_else(|| rows.first().and_then(|row| fits(param, row).filter(|_| param.pattern.is_some()))),
+            .or_else(|| rows.first().and_then(|row| fits(param, row).filter(|_| param.strict))),
         _ => None,
     }
 }
@@ -213,7 +213,7 @@ fn pick<'a>(rows: &'a [Value], reading: &Reading) -> Option<&'a Value> {
 /// Looks for a value in what was said and found before; only for values that are unmistakable.
 fn from_earlier(param: &Param, at: &Situation<'_>) -> Option<Value> {
     let earlier = &at.turns[..at.turns.len() - 1];
-    let identity = param.pattern.is_some()
+    let identity = param.strict
         || param.format.as_deref() == Some("email")
         || param
             .name_stems
@@ -225,10 +225,10 @@ fn from_earlier(param: &Param, at: &Situation<'_>) -> Option<Value> {
     for turn in earlier.iter().rev().take(TURNS_BACK) {
         let reading = Reading::new(&turn.question, at.now);
         for span in reading.spans.iter().rev() {
-            let kind = matches!(span.what, What::Code | What::Email)
-                || (param.pattern.is_some() && matches!(span.what, What::Number(_)));
+            let kind =
+                matches!(span.what, What::Code | What::Email) || (param.strict && matches!(span.what, What::Number(_)));
             if let Some(value) = Some(span).filter(|_| kind).and_then(|span| value::of(param, span)) {
-                if param.pattern.is_some() || span.what == What::Email || near_name(param, &reading, span.tokens.0) {
+                if param.strict || span.what == What::Email || near_name(param, &reading, span.tokens.0) {
                     return Some(value);
                 }
             }
@@ -262,7 +262,7 @@ fn provider(at: &Situation<'_>, tool: &Tool, param: &Param) -> Option<Call> {
         .iter()
         .filter(|stem| !matches!(stem.as_str(), "id" | "number" | "numb" | "cod" | "code" | "name"))
         .collect();
-    let id = param.pattern.is_some()
+    let id = param.strict
         || param.name_stems.iter().any(|stem| matches!(stem.as_str(), "id" | "numb" | "number" | "cod" | "code"));
     if !id || nouns.is_empty() {
         return None;

@@ -218,7 +218,9 @@ fn join(toolbox: &Toolbox, reading: &Reading, tasks: &mut Vec<Task>, task: Task)
             && left.args != right.args
             && !right.args.is_empty()
             && (required > 1 || right.missing.is_empty());
-        if !separate {
+        // Searches for words are told apart by their sentences, all else by a value that is named anew.
+        let words = tool.required().any(crate::fill::query::is_query);
+        if !separate || !words {
             last.window.1 = task.window.1;
             return;
         }
@@ -250,7 +252,18 @@ fn rank(toolbox: &Toolbox, reading: &Reading, window: (usize, usize)) -> Vec<(us
         })
         .collect();
     fits.sort_by(|a, b| b.1.total_cmp(&a.1));
-    for (index, score, fit) in fits.iter_mut().take(SHORT_LIST) {
+    // Arithmetic, an id of a pattern and a plain question speak for a tool without any of its words.
+    let shaped = |tool: &crate::schema::Tool| {
+        tool.open || tool.params.iter().any(|param| param.strict || crate::fill::expression::wanted(param))
+    };
+    let mut listed = SHORT_LIST.min(fits.len());
+    for at in listed..fits.len().min(SHORT_LIST * 4) {
+        if shaped(&toolbox.tools[fits[at].0]) && listed < SHORT_LIST * 2 {
+            fits.swap(listed, at);
+            listed += 1;
+        }
+    }
+    for (index, score, fit) in fits.iter_mut().take(listed) {
         let tool = &toolbox.tools[*index];
         let mut scope = crate::fill::Scope::new(reading, window, tool);
         let filled = crate::fill::fill(tool, &mut scope);
@@ -258,10 +271,10 @@ fn rank(toolbox: &Toolbox, reading: &Reading, window: (usize, usize)) -> Vec<(us
             strong_shape(tool, &filled) + if tool.open { informational(reading, window, &filled) } else { 0.0 };
         #[expect(clippy::cast_precision_loss, reason = "small counts")]
         let lack = filled.missing.len() as f64;
-        *score = fit.overlap + 0.6 * fit.named + 0.35 * filled.evidence.min(3.0) + shaped - 0.4 * lack.min(3.0);
+        *score = fit.overlap + 0.6 * fit.named + 0.35 * filled.evidence.min(3.0) + shaped - 0.8 * lack.min(4.0);
+        fit.lack = lack;
         fit.shape = shaped;
     }
-    let listed = fits.len().min(SHORT_LIST);
     fits[..listed].sort_by(|a, b| b.1.total_cmp(&a.1));
     fits
 }
@@ -322,7 +335,7 @@ fn strong_shape(tool: &crate::schema::Tool, filled: &Filled) -> f64 {
         if crate::fill::expression::wanted(param) && value.is_string() {
             bonus += 2.0;
         }
-        if param.pattern.is_some() && value.is_string() {
+        if param.strict && value.is_string() {
             bonus += 0.8;
         }
     }

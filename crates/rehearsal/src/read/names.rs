@@ -46,10 +46,23 @@ pub fn names(tokens: &[Token], taken: &[bool]) -> Vec<(usize, usize)> {
             }
             if end < tokens.len() && part(tokens, taken, last + 2) {
                 let region: Vec<&str> = tokens[last + 2..=end].iter().map(|t| t.text.as_str()).collect();
-                let listed = tokens.get(end + 1).is_some_and(|t| t.text == ",")
-                    && tokens.get(end + 2).is_some_and(Token::capital)
-                    && region.join(" ").len() > 3;
-                if places::is_region(&region.join(" ")) && !listed {
+                let after = |step: usize| tokens.get(end + step);
+                let goes_on = after(1).is_some_and(|t| t.text == ",")
+                    && after(2).is_some_and(|t| t.capital() && !stop::is_stop(&t.lower) && !stop::is_command(&t.lower));
+                let joined = after(1).is_some_and(|t| matches!(t.lower.as_str(), "and" | "or" | "&"));
+                let in_list = at > 0 && tokens[at - 1].text == ",";
+                let region = region.join(" ");
+                // A list of two has "and"; two names with nothing but a comma are one place.
+                let place = places::is_region(&region) && (!goes_on || region.len() <= 3)
+                    || !goes_on
+                        && !joined
+                        && !in_list
+                        && at > 0
+                        && matches!(
+                            tokens[at - 1].lower.as_str(),
+                            "in" | "at" | "near" | "from" | "to" | "for" | "of" | "visiting"
+                        );
+                if place {
                     last = end;
                 }
             }

@@ -39,6 +39,8 @@ pub enum What {
     Code,
     /// A formula with a variable.
     Formula,
+    /// A house number and street.
+    Address,
     /// A unit of measure.
     Unit,
     /// Capitalised words.
@@ -116,6 +118,9 @@ pub fn spans(text: &str, tokens: &[Token], now: Timestamp) -> Vec<Span> {
             &mut taken,
         );
     }
+    for (first, last) in streets(tokens, &taken) {
+        add(first, last, text[tokens[first].start..tokens[last].end].to_owned(), What::Address, &mut taken);
+    }
     let mut numbers_ends = Vec::new();
     for number in number::numbers(tokens) {
         let (first, last) = number.tokens;
@@ -171,6 +176,42 @@ pub fn spans(text: &str, tokens: &[Token], now: Timestamp) -> Vec<Span> {
     }
     out.sort_by_key(|span| span.tokens);
     out
+}
+
+/// Finds house numbers with their streets: "12 Elm Street", "221B Baker Street".
+fn streets(tokens: &[Token], taken: &[bool]) -> Vec<(usize, usize)> {
+    const KINDS: &[&str] = &[
+        "street",
+        "st",
+        "road",
+        "rd",
+        "avenue",
+        "ave",
+        "lane",
+        "ln",
+        "drive",
+        "dr",
+        "boulevard",
+        "blvd",
+        "way",
+        "court",
+        "place",
+        "square",
+        "terrace",
+        "highway",
+        "close",
+        "crescent",
+    ];
+    (0..tokens.len())
+        .filter(|at| tokens[*at].digit() && !taken[*at])
+        .filter_map(|at| {
+            let last = (at + 2..tokens.len().min(at + 6)).find(|end| KINDS.contains(&tokens[*end].lower.as_str()))?;
+            tokens[at + 1..=last]
+                .iter()
+                .all(|token| token.word && (token.capital() || KINDS.contains(&token.lower.as_str())))
+                .then_some((at, last))
+        })
+        .collect()
 }
 
 fn out_ends_number(ends: &[usize], at: usize) -> bool {

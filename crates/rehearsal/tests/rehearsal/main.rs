@@ -4,4 +4,5 @@
 mod bfcl;
 mod conversations;
 mod properties;
+mod shop;
 mod support;
