@@ -63,8 +63,8 @@ pub enum ProviderConfig {
 /// Where a provider is and how one is let in.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint {
-    /// The address that the dialect's paths are appended to, with the version (`https://api.openai.com/v1`); absent:
-    /// the vendor's own.
+    /// The address that the dialect's paths are appended to, with the version (`https://api.openai.com/v1`); one
+    /// without any path means `/v1` on it; absent: the vendor's own.
     pub base_url: Option<String>,
     /// The key; local servers need none.
     pub api_key: Option<Secret>,

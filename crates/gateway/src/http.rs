@@ -76,6 +76,15 @@ pub(crate) fn address(base: &str, path: &str) -> Result<Uri, ConfigError> {
     if known && uri.host().is_some_and(|host| !host.is_empty()) { Ok(uri) } else { Err(bad()) }
 }
 
+/// Returns the address of `path` in the API at `base`; a base without any path means version 1 of it.
+///
+/// # Errors
+/// [`ConfigError::BadAddress`].
+pub(crate) fn api_address(base: &str, path: &str) -> Result<Uri, ConfigError> {
+    let bare = matches!(address(base, "")?.path(), "" | "/");
+    address(base, &if bare { format!("/v1{path}") } else { path.to_owned() })
+}
+
 /// An error with everything that caused it, for the log.
 struct Causes<'a>(&'a (dyn std::error::Error + 'static));
 

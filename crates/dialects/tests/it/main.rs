@@ -4,4 +4,5 @@
 mod golden;
 mod pains;
 mod properties;
+mod recorded;
 mod support;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     config::{ConfigError, Endpoint, Options},
-    http::{HttpClient, address},
+    http::{HttpClient, api_address},
 };
 use bedplate_core::port::{
     BoxFuture,
@@ -22,7 +22,7 @@ pub(crate) struct Anthropic {
 }
 
 pub(crate) fn provider(endpoint: &Endpoint, http: &HttpClient, options: &Options) -> Result<Anthropic, ConfigError> {
-    let uri = address(endpoint.base_url.as_deref().unwrap_or(VENDOR), "/messages")?;
+    let uri = api_address(endpoint.base_url.as_deref().unwrap_or(VENDOR), "/messages")?;
     let mut upstream = Upstream::new(http, Arc::clone(&options.clock), uri, endpoint.api_key.clone()).header(
         "anthropic-version",
         "2023-06-01",

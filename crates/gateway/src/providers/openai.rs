@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     config::{ConfigError, Endpoint, Options},
-    http::{HttpClient, address},
+    http::{HttpClient, api_address},
 };
 use bedplate_core::port::{
     BoxFuture,
@@ -23,7 +23,7 @@ pub(crate) struct OpenAi {
 }
 
 pub(crate) fn provider(endpoint: &Endpoint, http: &HttpClient, options: &Options) -> Result<OpenAi, ConfigError> {
-    let uri = address(endpoint.base_url.as_deref().unwrap_or(VENDOR), "/chat/completions")?;
+    let uri = api_address(endpoint.base_url.as_deref().unwrap_or(VENDOR), "/chat/completions")?;
     // Only the vendor's newer models insist on the new name; other servers may not know it.
     let max_tokens_field = match uri.host() {
         Some("api.openai.com") => MaxTokensField::MaxCompletionTokens,

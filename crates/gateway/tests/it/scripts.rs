@@ -220,7 +220,6 @@ fn a_script_that_cannot_be_read_says_why() {
 /// Prints calls a second through the whole gateway: `cargo test -- --ignored --nocapture calls_a_second`.
 #[tokio::test]
 #[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "the figure is the result")]
 async fn calls_a_second() {
     let mut script = Script::turns(vec![vec![Step { stream: false, ..Step::text("x".repeat(200)) }]]);
     script.repeat = true;

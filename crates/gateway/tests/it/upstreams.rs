@@ -51,6 +51,18 @@ async fn a_messages_stream_becomes_a_reply_with_its_reasoning_sealed() {
 }
 
 #[tokio::test]
+async fn an_address_without_a_path_means_the_first_version() {
+    for (base, path) in
+        [("", "/v1/messages"), ("/", "/v1/messages"), ("/v1/", "/v1/messages"), ("/claude/v1", "/claude/v1/messages")]
+    {
+        let mut upstream = Upstream::start(vec![Act::Send(stream(ANTHROPIC))]).await;
+        let host = upstream.base.trim_end_matches("/v1").to_owned();
+        reply(&gateway(remote(false, &format!("{host}{base}"))), hello()).await.unwrap();
+        assert!(upstream.requests.recv().await.unwrap().0.starts_with(&format!("POST {path} ")), "{base}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_stream_is_understood_all_the_same() {
     let body = json!({"model": "m", "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}).to_string();
     let upstream = Upstream::start(vec![Act::Send(answer("200 OK", "content-type: application/json\r\n", body))]).await;
