@@ -72,3 +72,8 @@ pub fn one_line(text: &str, limit: usize) -> String {
 pub fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
 }
+
+/// Returns an RFC 3339 time to the second, for a column.
+pub fn short_time(time: &str) -> String {
+    time.chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
+}

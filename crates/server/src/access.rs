@@ -45,7 +45,7 @@ impl Access {
     pub(crate) fn allows_origin(&self, origin: &HeaderValue) -> bool {
         let Ok(origin) = origin.to_str() else { return false };
         let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        host.is_some_and(|host| is_loopback(host)) || self.origins.iter().any(|allowed| allowed == origin)
+        host.is_some_and(is_loopback) || self.origins.iter().any(|allowed| allowed == origin)
     }
 
     fn allows_host(&self, host: &str) -> bool {

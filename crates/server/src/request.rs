@@ -22,7 +22,6 @@ pub(crate) async fn wrap(
     request: Request,
     next: Next,
 ) -> Response {
-    #[expect(clippy::disallowed_methods, reason = "a latency metric, not a decision")]
     let started = Instant::now();
     let shape = Shape::of_path(request.uri().path());
     let id = request_id(&app, request.headers());

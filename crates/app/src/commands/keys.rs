@@ -3,7 +3,7 @@
 use crate::{
     client::{Target, encode},
     error::Error,
-    terminal::{json, one_line, say, table},
+    terminal::{json, one_line, say, short_time, table},
 };
 use serde_json::{Value, json as value};
 
@@ -104,14 +104,14 @@ fn list(keys: &Value, as_json: bool) {
         .map(|key| {
             let state = match (&key["revoked_at"], &key["expires_at"]) {
                 (Value::String(_), _) => "revoked".to_owned(),
-                (_, Value::String(end)) => format!("until {}", one_line(end, 19)),
+                (_, Value::String(end)) => format!("until {}", short_time(end)),
                 _ => "active".to_owned(),
             };
             let agents = key["agents"].as_array().map_or_else(
                 || "all".to_owned(),
                 |agents| agents.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
             );
-            [text(key, "id"), text(key, "name"), text(key, "user_id"), agents, text(key, "created_at"), state]
+            [text(key, "id"), text(key, "name"), text(key, "user_id"), agents, short_time(key["created_at"].as_str().unwrap_or_default()), state]
         })
         .collect();
     if rows.is_empty() {

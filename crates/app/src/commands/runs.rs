@@ -3,7 +3,7 @@
 use crate::{
     client::{Client, Target, encode},
     error::{Error, Kind},
-    terminal::{json, one_line, say, table},
+    terminal::{json, one_line, say, short_time, table},
 };
 use serde_json::{Value, json as value};
 
@@ -165,7 +165,7 @@ pub(super) fn list(runs: &Value, as_json: bool) {
                 cell(run, "status", 8),
                 cell(run, "agent", 20),
                 cell(run, "user_id", 20),
-                cell(run, "touched_at", 19),
+                short_time(run["touched_at"].as_str().unwrap_or_default()),
                 cell(run, "title", 60),
             ]
         })
