@@ -2,7 +2,7 @@
 
 import { path, post } from "../api.js";
 import { approvals } from "../store/approvals.js";
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, text } from "./dom.js";
 import { brief, precise, when } from "./format.js";
 import { icon } from "./icons.js";
 import { toastError } from "./toast.js";
@@ -61,8 +61,9 @@ export function card(ask, origin = null) {
   const yes = button(unknown ? "Run it again" : "Approve", () => answer(true), { class: "primary" });
   const no = button(unknown ? "Do not repeat" : "Refuse", () => answer(false));
   const facts = rows(ask.preview, amount?.name);
+  const kind = h("span", "kind", unknown ? "It is not known whether this ran" : "Needs your approval");
   const el = h("article", { class: "approval", "aria-label": `Decision: ${ask.question}`, tabindex: "-1", data: { call: String(ask.call) } },
-    h("header", null, icon("approvals"), h("span", "kind", unknown ? "It is not known whether this ran" : "Needs your approval"), h("code", null, ask.tool), origin),
+    h("header", null, icon("approvals"), kind, h("code", null, ask.tool), origin),
     amount ? h("p", "amount num", amount.text) : null,
     h("p", "question", ask.question),
     facts.length ? h("table", "facts", h("tbody", null, ...facts.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, human(name)), h("td", typeof value === "number" ? "num" : null, typeof value === "string" ? value : brief(value, 4000)))))) : null,
@@ -92,6 +93,7 @@ export function card(ask, origin = null) {
     if (state === shown || (state === "open" && shown)) return;
     shown = state;
     el.classList.toggle("closed", state !== "open");
+    if (state !== "open") text(kind, said ? (said.approved ? "Approved" : "Refused") : "Closed");
     if (state === "open") fill(feet, note, h("div", "actions", yes, no, deadline(ask.deadline)));
     else fill(feet, h("p", "verdict", icon(said?.approved ? "check" : "close"), verdict(next)));
   }

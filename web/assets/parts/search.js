@@ -54,7 +54,7 @@ export function searchBox(go) {
 
   /** @param {import('../types').Run} run @param {number} index */
   function found(run, index) {
-    const about = h("span", "dim small", `${run.agent} · ${run.user_id} · `, when(run.touched_at));
+    const about = h("span", "dim small", `${run.user_id} · `, when(run.touched_at));
     return [
       option(`found-${index}c`, chatAddress(run), "chat", h("span", "title", run.title || run.session_id), about, badge(run.status)),
       option(`found-${index}r`, `/runs/${run.run_id}`, "runs", h("span", "title dim", "Time line"), h("code", "dim small", run.run_id.slice(0, 8))),

@@ -134,11 +134,14 @@ function doing({ steps }) {
   if (now?.kind === "tool") return `Using ${now.name}…`;
   if (now) {
     const later = now.retryAt && now.retryAt > Date.now();
-    return later ? `The model did not answer; trying again (attempt ${now.attempt})` : [...(now.live?.values() ?? [])].some((block) => block.kind === "reasoning") ? "Reasoning…" : "Thinking…";
+    if (later) return `The model did not answer; trying again (attempt ${now.attempt})`;
+    const last = [...(now.live?.values() ?? [])].at(-1)?.kind;
+    return last === "text" ? "Writing…" : last === "reasoning" ? "Reasoning…" : "Thinking…";
   }
   const tools = [...new Set(steps.filter((step) => step.kind === "tool").map((step) => step.name))];
   const spent = steps.reduce((sum, step) => sum + (step.took ?? 0), 0);
-  return [tools.length ? `Used ${tools.join(", ")}` : "Answered", plural(steps.length, "step"), duration(spent)].join(" · ");
+  const answered = steps.some((step) => step.reply) ? "Answered" : "No answer";
+  return [tools.length ? `Used ${tools.join(", ")}` : answered, plural(steps.length, "step"), duration(spent)].join(" · ");
 }
 
 /** @param {Turn} turn @returns {Node[]} */
