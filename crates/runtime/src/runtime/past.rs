@@ -70,7 +70,12 @@ impl Runtime {
     pub async fn fork(&self, tenant: &Tenant, run: RunId, at: Seq, session: String) -> Result<Head, ForkError> {
         let head = self.head(&RunKey { tenant: tenant.clone(), run }).await?;
         let journal = &*self.shared.options.journal;
-        let at = batch_end(journal, head.run, position(&head, Some(at))?).await?;
+        let asked = position(&head, Some(at))?;
+        let at = batch_end(journal, head.run, asked).await?;
+        if at == 0 {
+            // Inside the first batch there is no prefix that a run could begin with.
+            return Err(RunError::NoSuch { what: "position to fork at up to", seq: asked }.into());
+        }
         let now = self.shared.now();
         let (mut state, _) = fold(journal, head.run, at).await?;
         let forked = Event::Forked(Forked { from: run, at, session: session.clone() });
