@@ -1,5 +1,7 @@
 //! Both adapters keep every promise of their ports; SQLite also across versions, crashes and processes.
 
+#![expect(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
 mod conformance;
 mod crash;
 mod faults;

@@ -219,7 +219,7 @@ pub(super) async fn every_number_and_character_reads_back_as_it_was(subject: Box
     let journal = subject.journal();
     let awkward = "quotes \" \\ / \u{0} \u{1f} \u{7f} \u{2028} ünï 漢字 🎏 {\"$blob\":\"x\"} ' ; --";
     let preview = serde_json::json!({
-        "$blob": "0000", "z": 1, "a": [0.1, 1e300, -0.0, 5e-324, 0.30000000000000004, 123456789.123456789],
+        "$blob": "0000", "z": 1, "a": [0.1, 1e300, -0.0, 5e-324, 0.30000000000000004, 123_456_789.123_456_79],
         "big": u64::MAX, "small": i64::MIN, "text": awkward, "empty": {}, "null": null,
     });
     let prepared = ToolPrepared { call: 1, preparation: Preparation::Ask { question: awkward.into(), preview } };
