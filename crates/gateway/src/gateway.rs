@@ -47,7 +47,16 @@ impl Gateway {
     /// # Errors
     /// [`ConfigError`].
     pub fn new(config: Config, options: Options) -> Result<Arc<Self>, ConfigError> {
-        let http = HttpClient::new(options.timeouts);
+        Self::trusting(config, options, &[])
+    }
+
+    /// Does what [`Gateway::new`] does, and trusts the certificates in `extra_roots` (PEM) besides the public ones:
+    /// those of a company's own proxy, for example (the file that `SSL_CERT_FILE` names).
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn trusting(config: Config, options: Options, extra_roots: &[u8]) -> Result<Arc<Self>, ConfigError> {
+        let http = HttpClient::new(options.timeouts, extra_roots);
         let prices = PriceTable::built_in();
         let rehearsal = Arc::new(target(&ModelConfig::rehearsal(), &http, &options, &prices)?);
         let mut table =

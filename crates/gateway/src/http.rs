@@ -10,6 +10,10 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use std::{sync::Arc, time::Duration};
 
 /// A client; clones share its connections.
@@ -20,16 +24,14 @@ pub(crate) struct HttpClient {
 }
 
 impl HttpClient {
-    pub(crate) fn new(timeouts: Timeouts) -> Self {
+    pub(crate) fn new(timeouts: Timeouts, extra_roots: &[u8]) -> Self {
         let mut tcp = HttpConnector::new();
         // Without it the last piece of a request waits for the acknowledgement of the one before: 40 ms.
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(timeouts.connect));
-        // The provider is named, because a process that links two of them has no default one.
         let tls = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(Arc::new(rustls::crypto::ring::default_provider()))
-            .expect("ring supports the default versions of TLS")
+            .with_tls_config(tls_config(extra_roots))
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(tcp);
@@ -61,6 +63,21 @@ impl HttpClient {
             ModelError::new(ModelErrorKind::Unavailable, message)
         })
     }
+}
+
+/// Returns what is trusted: the public roots that are compiled in, and `extra` as PEM.
+fn tls_config(extra: &[u8]) -> ClientConfig {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let (added, ignored) = roots.add_parsable_certificates(CertificateDer::pem_slice_iter(extra).flatten());
+    if !extra.is_empty() {
+        tracing::debug!(added, ignored, "read additional certificates");
+    }
+    // The provider is named, because a process that links two of them has no default one.
+    ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default versions of TLS")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 const POOL_IDLE: Duration = Duration::from_secs(60);

@@ -104,3 +104,9 @@ async fn a_models_clamp_holds_for_every_request() {
         assert_eq!(upstream.requests.recv().await.unwrap().1["max_tokens"], sent);
     }
 }
+
+#[test]
+fn a_bundle_of_certificates_with_nonsense_in_it_stops_nothing() {
+    let bundle = b"# comment\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\nnonsense \xff\n-----BEGIN";
+    assert!(Gateway::trusting(Config::default(), options(), bundle).is_ok());
+}
