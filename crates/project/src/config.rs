@@ -26,6 +26,8 @@ pub struct Config {
     pub databases: Vec<DatabaseConfig>,
     /// The names of the secrets that tools may use; values come from the environment.
     pub secrets: Vec<String>,
+    /// After how many days a session that nobody touched is removed, 1 to 36,500; none: never.
+    pub retention_days: Option<u32>,
 }
 
 /// How the server listens and whom it lets in.

@@ -51,6 +51,10 @@ pub fn read(source: Source<'_>, table: Node, folder: &Path) -> (Config, Places) 
         config.databases.push(DatabaseConfig { name, seed });
     }
     config.databases.sort_by(|a, b| a.name.cmp(&b.name));
+    if let Some(mut store) = fields.table("store") {
+        config.retention_days = store.integer("retention_days", 1..=36_500).and_then(|days| u32::try_from(days).ok());
+        store.finish();
+    }
     if let Some(table) = fields.table("secrets") {
         config.secrets = secrets(table);
     }

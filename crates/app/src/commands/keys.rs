@@ -111,7 +111,14 @@ fn list(keys: &Value, as_json: bool) {
                 || "all".to_owned(),
                 |agents| agents.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
             );
-            [text(key, "id"), text(key, "name"), text(key, "user_id"), agents, short_time(key["created_at"].as_str().unwrap_or_default()), state]
+            [
+                text(key, "id"),
+                text(key, "name"),
+                text(key, "user_id"),
+                agents,
+                short_time(key["created_at"].as_str().unwrap_or_default()),
+                state,
+            ]
         })
         .collect();
     if rows.is_empty() {

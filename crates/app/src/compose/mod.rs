@@ -2,6 +2,7 @@
 
 mod models;
 mod reload;
+mod retention;
 
 use crate::{
     client::Target,
@@ -84,6 +85,7 @@ pub struct Instance {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     store: Store,
+    retention: Option<JoinHandle<()>>,
     _watcher: Option<bedplate_project::Watcher>,
 }
 
@@ -162,6 +164,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         );
     }
 
+    let retention_days = project.config.retention_days;
     let secrets = project.config.secrets.clone();
     let access = access(&project, address);
     let name = project.config.name.clone();
@@ -211,6 +214,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     if setup.announce {
         folder.announce(&running)?;
     }
+    let retention = retention_days.filter(|_| setup.drive).map(|days| retention::keep(store.journal(), days));
     let watcher = setup.announce.then(|| reload::watch(&definitions, &gateway, &setup.project)).flatten();
     Ok(Instance {
         running,
@@ -224,6 +228,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         stop,
         serving,
         store,
+        retention,
         _watcher: watcher,
     })
 }
@@ -257,6 +262,9 @@ impl Instance {
         self.runtime.shutdown().await;
         // A task that panicked has nothing left to end.
         let _ = self.serving.await;
+        if let Some(retention) = self.retention {
+            retention.abort();
+        }
         let store = self.store;
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
     }
