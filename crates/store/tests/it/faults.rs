@@ -167,7 +167,8 @@ async fn bytes_that_cannot_be_understood_are_reported_and_not_skipped() {
         piece[0] += 1;
         piece
     };
-    let damages: [(Box<dyn Fn(Vec<u8>) -> Vec<u8>>, &str, &str); 6] = [
+    type Damage = Box<dyn Fn(Vec<u8>) -> Vec<u8>>;
+    let damages: [(Damage, &str, &str); 6] = [
         (Box::new(json(r#"[{"never_heard_of":{}}]"#)), "", "never_heard_of"),
         (Box::new(json(r#"[{""#)), "", "EOF"),
         (Box::new(cut), "", "missing"),
