@@ -15,7 +15,7 @@ import time
 
 import pytest
 import requests
-from harness import PROJECTS, Bedplate, name
+from harness import PROJECTS, name
 from receiver import Receiver
 
 KILLS = int(os.environ.get("BEDPLATE_KILLS", "20"))
@@ -135,9 +135,9 @@ def settle(server):
         time.sleep(0.1)
 
 
-def test_kill_9_under_load_loses_nothing_and_doubles_nothing(tmp_path, project, receiver):
+def test_kill_9_under_load_loses_nothing_and_doubles_nothing(start, project, receiver):
     chance = random.Random(SEED)
-    server = Bedplate(project, tmp_path / "data").start()
+    server = start(project)
     load = Load(server, SEED)
     asked = 0
     try:
