@@ -69,6 +69,9 @@ pub fn small_talk(question: &str, toolbox: &Toolbox) -> Option<String> {
     if can && !has("know") && !has("think") {
         return Some(abilities(toolbox));
     }
+    if pair("how", "are") && has("you") && lower.len() <= 5 || pair("how's", "it") && has("going") {
+        return Some(format!("All is well here, thank you. {}", offer(toolbox)));
+    }
     let content: Vec<&&str> = lower.iter().filter(|word| !stop::is_stop(word)).collect();
     let only = |set: &[&str], most: usize| {
         content.iter().all(|word| set.contains(*word))
@@ -143,6 +146,9 @@ pub fn small_talk(question: &str, toolbox: &Toolbox) -> Option<String> {
 #[must_use]
 pub fn recall(turns: &[Turn], certain: bool) -> Option<String> {
     let turn = turns.last()?;
+    if let Some(text) = said_before(turns) {
+        return Some(text);
+    }
     let (about, stems) = facts::asked(&turn.question)?;
     let known: Vec<Fact> = turns[..turns.len() - 1].iter().flat_map(|turn| facts::facts(&turn.question)).collect();
     let everything = about == About::Other && stems.is_empty()
@@ -165,6 +171,26 @@ pub fn recall(turns: &[Turn], certain: bool) -> Option<String> {
         About::Work => Some("You have not told me what you do.".into()),
         About::Other => None,
     }
+}
+
+/// Repeats what the person asked or what the answer was, when that is the question.
+fn said_before(turns: &[Turn]) -> Option<String> {
+    let (turn, earlier) = turns.split_last()?;
+    let tokens = words::tokens(&turn.question);
+    let has = |set: &[&str]| tokens.iter().any(|token| set.contains(&token.lower.as_str()));
+    if tokens.len() > 12 || earlier.is_empty() {
+        return None;
+    }
+    let mine = has(&["i", "my"])
+        && has(&["question", "ask", "asked", "say", "said", "message"])
+        && has(&["first", "last", "previous", "before", "earlier", "just", "what"]);
+    let yours = has(&["repeat", "again"]) && has(&["answer", "that", "you", "it"]) && !mine;
+    if mine && !has(&["name", "find", "search"]) && has(&["first", "last", "previous", "before", "earlier", "just"]) {
+        let which = if has(&["first"]) { earlier.first()? } else { earlier.last()? };
+        return Some(format!("You said: “{}”", which.question.trim()));
+    }
+    let answer = &earlier.last()?.answer;
+    (yours && tokens.len() <= 7 && has(&["repeat", "say"]) && !answer.is_empty()).then(|| answer.clone())
 }
 
 /// Acknowledges what a person says of themselves; none when the text asks for something.

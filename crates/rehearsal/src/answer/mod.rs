@@ -117,6 +117,9 @@ fn subject(step: &Step) -> String {
 
 fn single(step: &Step, scalar: &Value, several: bool) -> String {
     let text = value::show("", scalar);
+    if scalar.as_str().is_some_and(|written| written.trim() != text) && value::is_time(scalar) {
+        return format!("It is {}.", text.trim());
+    }
     let expression = step
         .input
         .as_object()

@@ -65,7 +65,7 @@ pub fn show(key: &str, value: &Value) -> String {
                 "no".into()
             }
         }
-        Value::String(text) => day(text).unwrap_or_else(|| text.trim().replace("\n\n", "\n")),
+        Value::String(text) => day(text.trim()).unwrap_or_else(|| text.trim().replace("\n\n", "\n")),
         Value::Null => "unknown".into(),
         Value::Array(list) => {
             let shown: Vec<String> = list.iter().take(MAX_INNER).map(|value| show(key, value)).collect();
@@ -83,6 +83,12 @@ pub fn show(key: &str, value: &Value) -> String {
             parts.join(", ")
         }
     }
+}
+
+/// Returns whether a value is nothing but a date or a time.
+#[must_use]
+pub fn is_time(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| day(text.trim()).is_some())
 }
 
 /// Returns a scalar without quotes.

@@ -61,6 +61,14 @@ enum Piece {
     Power(u32, (usize, usize)),
     /// "percent of"; the number before it is a share.
     Share((usize, usize)),
+    /// "percent off": the share is taken from the number after it.
+    Off((usize, usize)),
+    /// "the square of": the number after it is raised.
+    Raise(f64, (usize, usize)),
+    /// "5 factorial".
+    Factorial((usize, usize)),
+    /// "the factorial of 5".
+    FactorialOf((usize, usize)),
     /// "then": what came before is one number.
     Then((usize, usize)),
     /// "add 5 to 7" and "subtract 5 from 7" and "multiply 5 by 7": the verb says what joins the two numbers.
@@ -76,21 +84,42 @@ impl Piece {
             | Self::Power(_, at)
             | Self::Share(at)
             | Self::Then(at)
+            | Self::Off(at)
+            | Self::Factorial(at)
+            | Self::FactorialOf(at)
+            | Self::Raise(_, at)
             | Self::Verb(_, at) => *at,
         }
     }
 
     fn opens(&self) -> bool {
-        matches!(self, Self::Number(..) | Self::Function(..) | Self::Sign("(" | "0.5*" | "2*", _) | Self::Verb(..))
+        matches!(
+            self,
+            Self::Number(..)
+                | Self::Function(..)
+                | Self::Raise(..)
+                | Self::FactorialOf(_)
+                | Self::Sign("(" | "0.5*" | "2*", _)
+                | Self::Verb(..)
+        )
     }
 
     fn closes(&self) -> bool {
-        matches!(self, Self::Number(..) | Self::Power(..) | Self::Sign(")", _))
+        matches!(self, Self::Number(..) | Self::Power(..) | Self::Factorial(_) | Self::Sign(")", _))
     }
 
     fn operates(&self) -> bool {
-        matches!(self, Self::Function(..) | Self::Power(..) | Self::Share(_) | Self::Verb(..))
-            || matches!(self, Self::Sign(sign, _) if *sign != "(" && *sign != ")")
+        matches!(
+            self,
+            Self::Function(..)
+                | Self::Power(..)
+                | Self::Share(_)
+                | Self::Off(_)
+                | Self::Raise(..)
+                | Self::Factorial(_)
+                | Self::FactorialOf(_)
+                | Self::Verb(..)
+        ) || matches!(self, Self::Sign(sign, _) if *sign != "(" && *sign != ")")
     }
 }
 
@@ -101,7 +130,17 @@ fn pieces(reading: &Reading, window: (usize, usize)) -> Vec<Piece> {
     let mut at = window.0;
     let word = |at: usize| tokens.get(at).map_or("", |t| t.lower.as_str());
     while at <= window.1 && at < tokens.len() {
-        if let Some(number) = numbers.iter().find(|number| number.tokens.0 == at) {
+        if let Some(share) = fraction(word(at)).filter(|_| word(at + 1) == "of") {
+            out.extend([
+                Piece::Number(1.0, (at, at)),
+                Piece::Sign("/", (at, at)),
+                Piece::Number(share, (at, at)),
+                Piece::Sign("*", (at, at + 1)),
+            ]);
+            at += 2;
+            continue;
+        }
+        if let Some(number) = numbers.iter().find(|number| number.tokens.0 == at && !number.ordinal) {
             // "5-3" and "10 -3" between numbers are differences.
             let after_number = out.last().is_some_and(Piece::closes);
             if number.value < 0.0 && after_number && tokens[at].text == "-" {
@@ -111,7 +150,8 @@ fn pieces(reading: &Reading, window: (usize, usize)) -> Vec<Piece> {
                 out.push(Piece::Number(number.value, number.tokens));
             }
             if number.percent {
-                out.push(Piece::Share((number.tokens.1, number.tokens.1)));
+                let at = (number.tokens.1, number.tokens.1);
+                out.push(if word(number.tokens.1 + 1) == "off" { Piece::Off(at) } else { Piece::Share(at) });
             }
             at = number.tokens.1 + 1;
             continue;
@@ -142,6 +182,23 @@ fn pieces(reading: &Reading, window: (usize, usize)) -> Vec<Piece> {
             ")" => (Some(Piece::Sign(")", (at, at))), 1),
             "multiplied" => (Some(Piece::Sign("*", (at, at + 1))), 1 + usize::from(two == "by")),
             "divided" => (Some(Piece::Sign("/", (at, at + 1))), 1 + usize::from(two == "by")),
+            "doubled" => (multiply(&mut out, 2.0, at), 1),
+            "tripled" => (multiply(&mut out, 3.0, at), 1),
+            "halved" => (multiply(&mut out, 0.5, at), 1),
+            "mod" | "modulo" => (Some(Piece::Sign("%", (at, at))), 1),
+            "square" if two == "of" => (Some(Piece::Raise(2.0, (at, at + 1))), 2),
+            "cube" if two == "of" => (Some(Piece::Raise(3.0, (at, at + 1))), 2),
+            "factorial" => {
+                let before = out.last().is_some_and(|part| matches!(part, Piece::Number(..)));
+                (Some(if before { Piece::Factorial((at, at)) } else { Piece::FactorialOf((at, at)) }), 1)
+            }
+            "!" if out.last().is_some_and(
+                |part| matches!(part, Piece::Number(_, span) if tokens[span.1].end == tokens[at].start),
+            ) && at < window.1 =>
+            {
+                (Some(Piece::Factorial((at, at))), 1)
+            }
+            "average" | "mean" => (Some(Piece::Verb("mean", (at, at))), 1),
             "squared" => (Some(Piece::Power(2, (at, at))), 1),
             "cubed" => (Some(Piece::Power(3, (at, at))), 1),
             "power" => {
@@ -171,6 +228,40 @@ fn pieces(reading: &Reading, window: (usize, usize)) -> Vec<Piece> {
     out
 }
 
+/// Multiplies what was read so far; the factor itself is returned as the next piece.
+fn multiply(out: &mut Vec<Piece>, factor: f64, at: usize) -> Option<Piece> {
+    if !out.iter().any(Piece::closes) {
+        return None;
+    }
+    out.push(Piece::Then((at, at)));
+    out.push(Piece::Sign("*", (at, at)));
+    Some(Piece::Number(factor, (at, at)))
+}
+
+fn fraction(word: &str) -> Option<f64> {
+    Some(match word {
+        "half" => 2.0,
+        "third" => 3.0,
+        "quarter" | "fourth" => 4.0,
+        "fifth" => 5.0,
+        "tenth" => 10.0,
+        _ => return None,
+    })
+}
+
+/// Writes a factorial as its product, which every calculator reads.
+fn factorial(number: f64) -> Option<String> {
+    (number.fract() == 0.0 && (1.0..=20.0).contains(&number)).then(|| {
+        let mut factors = Vec::new();
+        let mut factor = 1.0;
+        while factor <= number {
+            factors.push(show(factor));
+            factor += 1.0;
+        }
+        if factors.len() == 1 { "1 * 1".into() } else { factors.join(" * ") }
+    })
+}
+
 /// Reads `5-3`, which is one token.
 fn glued(word: &str) -> Option<(f64, f64)> {
     let (left, right) = word.split_once('-')?;
@@ -181,6 +272,7 @@ fn write(parts: &[Piece], style: &str) -> Option<String> {
     let mut out = String::new();
     let mut verb: Option<&'static str> = None;
     let mut fresh = true;
+    let mut counted = 1;
     let mut started = false;
     let mut index = 0;
     while index < parts.len() {
@@ -191,6 +283,8 @@ fn write(parts: &[Piece], style: &str) -> Option<String> {
                         // "subtract 5 from 7" turns around, "the difference of 7 and 5" does not; the former has "from".
                         out = format!("{} - {}", show(*value), out);
                     } else {
+                        let sign = if sign == "mean" { "+" } else { sign };
+                        counted += 1;
                         out.push_str(&format!(" {sign} {}", show(*value)));
                     }
                 } else if started && ends_value(&out) {
@@ -246,6 +340,36 @@ fn write(parts: &[Piece], style: &str) -> Option<String> {
                 out.truncate(cut);
                 out.push_str(&power);
             }
+            Piece::Off(_) => match (parts.get(index + 1), last_number(&out)) {
+                (Some(Piece::Number(whole, _)), Some(share)) => {
+                    out.truncate(out.len() - share.len());
+                    out.push_str(&format!("{} - {share} / 100 * {}", show(*whole), show(*whole)));
+                    index += 1;
+                }
+                _ => return None,
+            },
+            Piece::Raise(exponent, _) => match parts.get(index + 1) {
+                Some(Piece::Number(base, _)) => {
+                    out.push_str(&power(&show(*base), *exponent, style));
+                    started = true;
+                    index += 1;
+                }
+                _ => return None,
+            },
+            Piece::FactorialOf(_) => match parts.get(index + 1) {
+                Some(Piece::Number(number, _)) => {
+                    out.push_str(&factorial(*number)?);
+                    started = true;
+                    index += 1;
+                }
+                _ => return None,
+            },
+            Piece::Factorial(_) => {
+                let base = last_number(&out)?;
+                let product = factorial(base.parse().ok()?)?;
+                out.truncate(out.len() - base.len());
+                out.push_str(&product);
+            }
             Piece::Share(_) => {
                 // "15% of 80" is a product, "200 + 10%" a share of what stands before.
                 match parts.get(index + 1) {
@@ -278,7 +402,7 @@ fn write(parts: &[Piece], style: &str) -> Option<String> {
         }
         index += 1;
     }
-    let text = out.trim().to_owned();
+    let text = if verb == Some("mean") { format!("({}) / {counted}", out.trim()) } else { out.trim().to_owned() };
     (balanced(&text) && ends_value(&text) && text.bytes().any(|byte| b"+-*/(".contains(&byte))).then_some(text)
 }
 

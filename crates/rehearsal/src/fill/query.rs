@@ -72,6 +72,12 @@ fn object(scope: &Scope<'_>) -> Option<(usize, usize)> {
         !tokens[at].word || stop::is_stop(lower) || stop::is_command(lower) || stop::is_question(lower)
     };
     let mut first = scope.window.0;
+    let about = (first..end.min(first + 9)).find(|at| tokens[*at].lower == "about");
+    if let Some(about) =
+        about.filter(|about| !tokens[scope.window.0 + 1..*about].iter().any(|token| token.capital() || token.digit()))
+    {
+        first = about + 1;
+    }
     while first <= end && (filler(first) || lead(scope, first)) {
         first += 1;
     }

@@ -147,6 +147,22 @@ fn listed(tool: &Tool, filled: &Filled, scope: &Scope<'_>) -> Vec<(String, Vec<V
             out.push((param.name.clone(), values));
         }
     }
+    // "search for A and B": two searches for names, one for anything else.
+    for param in tool.required().filter(|param| fill::query::is_query(param)) {
+        let Some(Value::String(text)) = filled.args.get(&param.name) else { continue };
+        let names = scope.reading.lists.iter().find(|list| {
+            list.iter().all(|member| {
+                scope.inside(*member)
+                    && matches!(scope.reading.spans[*member].what, crate::read::What::Name | crate::read::What::Quoted)
+            })
+        });
+        let Some(names) = names else { continue };
+        let members: Vec<&str> = names.iter().map(|member| scope.reading.spans[*member].text.as_str()).collect();
+        let glue = members.iter().fold(text.clone(), |rest, member| rest.replacen(member, " ", 1));
+        if glue.split(|c: char| !c.is_alphanumeric()).all(|word| matches!(word, "" | "and" | "or" | "also")) {
+            out.push((param.name.clone(), members.into_iter().map(Value::from).collect()));
+        }
+    }
     out.truncate(3);
     out
 }

@@ -83,6 +83,12 @@ fn sum(toolbox: &Toolbox, before: &Turn, reading: &Reading, now: Timestamp) -> O
     let shown = if result < 0.0 { format!("({})", number::show(result)) } else { number::show(result) };
     let pronoun = |lower: &str| matches!(lower, "that" | "it" | "this" | "result");
     let pointed = reading.tokens.iter().any(|token| pronoun(&token.lower));
+    let numbers = number::numbers(&reading.tokens);
+    let first_pronoun = reading.tokens.iter().position(|token| pronoun(&token.lower)).unwrap_or(0);
+    if pointed && numbers.iter().any(|number| !number.ordinal && number.tokens.0 < first_pronoun) {
+        // "100 divided by 4, then multiply that by 3" points at itself.
+        return None;
+    }
     let mut text = String::new();
     if !pointed {
         // Only a question that starts with an operation goes on from the number.
@@ -114,7 +120,8 @@ fn sum(toolbox: &Toolbox, before: &Turn, reading: &Reading, now: Timestamp) -> O
                 | "add"
                 | "subtract"
         );
-        if !operation {
+        let verb = matches!(first.lower.as_str(), "add" | "subtract" | "to");
+        if !operation || verb && numbers.len() != 1 {
             return None;
         }
         text.push_str(&shown);
@@ -157,7 +164,8 @@ fn again(toolbox: &Toolbox, before: &Turn, reading: &Reading) -> Option<Call> {
     for (name, value) in filled.args {
         let param = tool.params.iter().find(|param| param.name == name)?;
         // A value that the schema supplies is no change.
-        let told = filled.sources.iter().any(|(own, _)| *own == name)
+        let told = filled.told.contains(&name)
+            || filled.sources.iter().any(|(own, _)| *own == name)
             || !param.choices.is_empty()
             || fill::query::is_query(param)
             || param.kind == crate::schema::Kind::List;
@@ -166,7 +174,7 @@ fn again(toolbox: &Toolbox, before: &Turn, reading: &Reading) -> Option<Call> {
             changed = true;
         }
     }
-    if !changed {
+    if !changed && !reading.tokens.iter().any(words::Token::digit) {
         // "what about Osaka" for the one text that the call had.
         let word = reading.tokens[window.0..=window.1]
             .iter()

@@ -320,6 +320,11 @@ fn informational(reading: &Reading, window: (usize, usize), filled: &Filled) -> 
                 | "how"
                 | "information"
                 | "info"
+                | "details"
+                | "facts"
+                | "overview"
+                | "learn"
+                | "summary"
                 | "meaning"
         )
     }) || has("look") && has("up")

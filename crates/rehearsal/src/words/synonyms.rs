@@ -150,6 +150,7 @@ const LINES: &[&str] = &[
     "doctor physician specialist dentist",
     "house home property apartment real_estate",
     "child kid children kids",
+    "birthday born birth birthdate",
     "adult grown-up",
     "status state progress situation",
     "cancel abort call-off void",
