@@ -92,7 +92,7 @@ impl Toolbox {
                 met += f64::from(u8::from(best >= 0.45));
             }
             // A verb that is the tool's own says more than one that opens any request.
-            let own = tool.name_stems.first().is_some_and(|first| likeness(first, &token.stem) > 0.4);
+            let own = tool.name_stems.first().is_some_and(|first| likeness(first, &token.stem, token.groups) > 0.4);
             fit.overlap += best
                 * if command && own {
                     1.3
@@ -128,10 +128,11 @@ impl Toolbox {
 
     /// Returns what a stem is worth for a tool, and which word of its name it meets.
     fn meet(&self, tool: &Tool, stem: &str) -> (f64, Option<usize>) {
+        let groups = synonyms::groups(stem);
         let mut best: f64 = 0.0;
         let mut index = None;
         for (at, own) in tool.name_stems.iter().enumerate() {
-            let likeness = likeness(own, stem);
+            let likeness = likeness(own, stem, groups);
             if likeness > 0.0 {
                 best = best.max(2.2 * likeness * self.weight(own, tool.plain));
                 if likeness > 0.4 {
@@ -140,42 +141,47 @@ impl Toolbox {
             }
         }
         for own in &tool.stems {
-            best = best.max(1.3 * likeness(own, stem) * self.weight(own, tool.plain));
+            let likeness = likeness(own, stem, groups);
+            if likeness > 0.0 {
+                best = best.max(1.3 * likeness * self.weight(own, tool.plain));
+            }
         }
         for param in &tool.params {
-            best = best.max(self.meet_param(param, stem));
+            best = best.max(self.meet_param(param, stem, groups));
         }
         (best, index)
     }
 
-    fn meet_param(&self, param: &Param, stem: &str) -> f64 {
+    fn meet_param(&self, param: &Param, stem: &str, groups: &[usize]) -> f64 {
         let mut best: f64 = 0.0;
         for own in &param.name_stems {
-            best = best.max(1.0 * likeness(own, stem) * self.weight(own, false));
+            let likeness = likeness(own, stem, groups);
+            if likeness > 0.0 {
+                best = best.max(likeness * self.weight(own, false));
+            }
         }
         for own in &param.stems {
             if own == stem {
                 best = best.max(0.5 * self.weight(own, false));
             }
         }
-        for choice in param.choices.iter().filter_map(serde_json::Value::as_str) {
-            if crate::words::stem(&choice.to_lowercase()) == stem {
-                best = best.max(1.0);
-            }
+        if param.choice_stems.iter().any(|own| own.iter().any(|own| own == stem)) {
+            best = best.max(1.0);
         }
         for inner in param.properties.iter().chain(param.items.as_deref()) {
-            best = best.max(0.8 * self.meet_param(inner, stem));
+            best = best.max(0.8 * self.meet_param(inner, stem, groups));
         }
         best
     }
 }
 
-fn likeness(own: &str, stem: &str) -> f64 {
+/// Returns how like two stems are; `groups` are those of the second.
+fn likeness(own: &str, stem: &str, groups: &[usize]) -> f64 {
     if own == stem {
         1.0
     } else if own.len() >= 4 && stem.len() >= 4 && (own.starts_with(stem) || stem.starts_with(own)) {
         0.8
-    } else if synonyms::alike(own, stem) {
+    } else if !groups.is_empty() && synonyms::share(synonyms::groups(own), groups) {
         0.5
     } else {
         0.0

@@ -1,6 +1,6 @@
 //! A tool's JSON Schema as the parameters that a filler can work with.
 
-use crate::words::{bare_words, content_stems, stems, stop};
+use crate::words::{bare_words, content_stems, stems, stop, synonyms};
 use bedplate_core::tool::ToolSpec;
 use regex_lite::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
@@ -106,6 +106,10 @@ pub struct Param {
     pub name_stems: Vec<String>,
     /// Stems of the description, without function words.
     pub stems: Vec<String>,
+    /// The groups of like words that the name's stems belong to.
+    pub name_groups: Vec<usize>,
+    /// The groups of like words that the description's stems belong to.
+    pub about_groups: Vec<usize>,
     /// The words of the name as they are, see [`bare_words`].
     pub name_words: Vec<String>,
     /// The words of the description as they are.
@@ -334,6 +338,8 @@ fn param(name: &str, schema: &Value, required: bool, root: &Value, depth: usize)
         required,
         name_stems: stems(name),
         stems: content_stems(&description),
+        name_groups: groups(&stems(name)),
+        about_groups: groups(&content_stems(&description)),
         name_words: bare_words(name),
         about_words: bare_words(&description),
         choice_stems: choices.iter().map(|value| value.as_str().map(stems).unwrap_or_default()).collect(),
@@ -363,6 +369,11 @@ fn param(name: &str, schema: &Value, required: bool, root: &Value, depth: usize)
             .map(|items| Box::new(param(name, items, true, root, depth + 1))),
         properties: if kind == Kind::Object && deeper { properties(&schema, root, depth + 1) } else { Vec::new() },
     }
+}
+
+/// Returns the groups of like words of some stems; a number at a stem's end does not count.
+fn groups(stems: &[String]) -> Vec<usize> {
+    stems.iter().flat_map(|stem| synonyms::groups(stem.trim_end_matches(|c: char| c.is_ascii_digit()))).copied().collect()
 }
 
 /// Collects the values that a schema shows: `examples`, quoted words, and what follows "e.g.".

@@ -4,7 +4,7 @@ use super::Scope;
 use crate::{
     read::Span,
     schema::Param,
-    words::{stop, synonyms},
+    words::{Token, stop, synonyms},
 };
 
 /// Returns the strength of the words before and after a span: about 3 when the parameter's name stands next to it.
@@ -22,7 +22,7 @@ pub fn around(param: &Param, span: &Span, scope: &Scope<'_>) -> f64 {
         .map(|other| other.tokens)
         .collect();
     let mut look = |at: usize, weight: f64| {
-        let (by_name, by_description) = word(param, &tokens[at].stem, &tokens[at].lower);
+        let (by_name, by_description) = word(param, &tokens[at]);
         name = name.max(by_name * weight);
         about = about.max(by_description * weight);
     };
@@ -78,7 +78,8 @@ pub fn role(param: &Param, span: &Span, scope: &Scope<'_>) -> f64 {
 
 /// Returns how a stem of the text meets a parameter: by its name and by its description.
 #[must_use]
-pub fn word(param: &Param, token_stem: &str, lower: &str) -> (f64, f64) {
+pub fn word(param: &Param, token: &Token) -> (f64, f64) {
+    let (token_stem, lower) = (token.stem.as_str(), token.lower.as_str());
     if stop::is_stop(lower) && lower.len() > 1 || lower.is_empty() {
         return (0.0, 0.0);
     }
@@ -86,7 +87,7 @@ pub fn word(param: &Param, token_stem: &str, lower: &str) -> (f64, f64) {
         || param.name.eq_ignore_ascii_case(lower);
     let name = if exact {
         3.0
-    } else if lower.len() > 1 && param.name_stems.iter().any(|own| synonyms::alike(stripped(own), token_stem)) {
+    } else if lower.len() > 1 && synonyms::share(&param.name_groups, token.groups) {
         1.7
     } else if lower.len() > 3
         && param
@@ -101,7 +102,7 @@ pub fn word(param: &Param, token_stem: &str, lower: &str) -> (f64, f64) {
     let own = param.stems.iter().any(|own| own == token_stem);
     let about = if own && lower.len() > 1 {
         1.6
-    } else if lower.len() > 1 && param.stems.iter().any(|own| synonyms::alike(own, token_stem)) {
+    } else if lower.len() > 1 && synonyms::share(&param.about_groups, token.groups) {
         0.7
     } else {
         0.0

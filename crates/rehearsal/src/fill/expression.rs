@@ -217,7 +217,7 @@ fn pieces(reading: &Reading, window: (usize, usize)) -> Vec<Piece> {
             "subtract" | "subtracting" => (Some(Piece::Verb("-", (at, at))), 1),
             "sum" => (Some(Piece::Verb("+", (at, at))), 1),
             "product" => (Some(Piece::Verb("*", (at, at))), 1),
-            "difference" => (Some(Piece::Verb("-", (at, at))), 1),
+            "difference" => (Some(Piece::Verb("less", (at, at))), 1),
             "then" | ";" | "." => (Some(Piece::Then((at, at))), 1),
             "," if two == "and" || two == "then" => (Some(Piece::Then((at, at))), 1),
             _ => (None, 1),
@@ -283,7 +283,11 @@ fn write(parts: &[Piece], style: &str) -> Option<String> {
                         // "subtract 5 from 7" turns around, "the difference of 7 and 5" does not; the former has "from".
                         out = format!("{} - {}", show(*value), out);
                     } else {
-                        let sign = if sign == "mean" { "+" } else { sign };
+                        let sign = match sign {
+                            "mean" => "+",
+                            "less" => "-",
+                            sign => sign,
+                        };
                         counted += 1;
                         out.push_str(&format!(" {sign} {}", show(*value)));
                     }
@@ -403,7 +407,7 @@ fn write(parts: &[Piece], style: &str) -> Option<String> {
         index += 1;
     }
     let text = if verb == Some("mean") { format!("({}) / {counted}", out.trim()) } else { out.trim().to_owned() };
-    (balanced(&text) && ends_value(&text) && text.bytes().any(|byte| b"+-*/(".contains(&byte))).then_some(text)
+    (balanced(&text) && ends_value(&text) && text.bytes().any(|byte| b"+-*/(%^".contains(&byte))).then_some(text)
 }
 
 fn power(base: &str, exponent: f64, style: &str) -> String {

@@ -26,6 +26,8 @@ pub struct Token {
     pub lower: String,
     /// The stem, see [`stem`].
     pub stem: String,
+    /// The groups of like words that the stem belongs to, see [`synonyms`].
+    pub groups: &'static [usize],
     /// The stems of its parts: `well-known` has two.
     pub parts: Vec<String>,
     /// Whether it is made of letters or digits.
@@ -149,6 +151,7 @@ fn token(text: &str, start: usize) -> Token {
         } else {
             vec![stem(bare)]
         },
+        groups: synonyms::groups(&stem(bare)),
         stem: stem(bare),
         word: text.starts_with(is_word),
         lower,

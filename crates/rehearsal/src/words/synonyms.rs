@@ -15,6 +15,12 @@ pub fn alike(left: &str, right: &str) -> bool {
     }
 }
 
+/// Returns whether two stems with these groups share one.
+#[must_use]
+pub fn share(left: &[usize], right: &[usize]) -> bool {
+    left.iter().any(|group| right.contains(group))
+}
+
 /// Returns the numbers of the groups that a stem belongs to.
 #[must_use]
 pub fn groups(stem: &str) -> &'static [usize] {
