@@ -62,8 +62,9 @@ export class Feed {
     this.committed = 0;
     const response = await this.insist(agent, body, key, retrying, connection.signal);
     const stream = events(response);
+    let first;
     try {
-      const first = await stream.next();
+      first = await stream.next();
       if (first.done) throw new ApiError(0, "unreachable", "The connection was lost before the turn began");
       this.run = first.value.data.run_id;
       this.committed = first.value.data.turn;
@@ -74,7 +75,9 @@ export class Feed {
       throw error;
     }
     this.changed();
-    void this.drain(stream, connection);
+    // The stream of a turn that waits is about that turn; the run's own shows the one before it as well.
+    if (first.value.data.queued_behind) void this.listen();
+    else void this.drain(stream, connection);
   }
 
   /** Reads what stands before a turn and was not read yet: its stream begins with the turn. @param {number} turn @param {AbortSignal} signal */

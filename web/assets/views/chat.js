@@ -18,7 +18,7 @@ import { step } from "../parts/keys.js";
 let turnPart = null;
 const loading = import("../parts/turn.js").then((module) => (turnPart = module.turnPart));
 
-/** How near the end a reader is taken to follow what comes, in pixels. */
+/** How much is below before a way to the end is offered, in pixels. */
 const NEAR = 64;
 
 /** @typedef {{ text: string, key: string, state: "sending" | "again" | "failed", attempt: number, error?: any }} Pending */
@@ -42,6 +42,9 @@ export function chat(root, address, shell, head) {
   /** Whether a turn was under way when last looked, to say when it is over. */
   let wasBusy = false;
   let asked = 0;
+  /** Whether the reader is at the end and follows what comes. */
+  let pinned = true;
+  let top = 0;
 
   const turns = h("div", "turns");
   const foot = h("div", "pending");
@@ -96,7 +99,6 @@ export function chat(root, address, shell, head) {
     const part = turnPart;
     const { state } = feed;
     if (pending && feed.committed && state.seq >= feed.committed) pending = null;
-    const pinned = atEnd();
     if (feed.current || pending || state.turns.length) start.replaceChildren();
     sync(turns, state.turns, (turn) => turn.id, (turn) => part(turn, () => feed?.run ?? ""));
     drawPending();
@@ -106,6 +108,7 @@ export function chat(root, address, shell, head) {
     if (state.agent) pickAgent(state.agent);
     announce();
     if (pinned) follow(false);
+    else latest.hidden = below() < NEAR;
     shell.title(line(words(state.turns.at(-1)?.message), 60) || "Chat");
   }
 
@@ -147,18 +150,27 @@ export function chat(root, address, shell, head) {
     wasBusy = state.busy;
   }
 
-  function atEnd() {
-    return log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
+  /** How far the end is below what is seen, in pixels. */
+  function below() {
+    return log.scrollHeight - log.scrollTop - log.clientHeight;
   }
 
   /** @param {boolean} asked */
   function follow(asked) {
     log.scrollTop = log.scrollHeight;
+    pinned = true;
+    top = log.scrollTop;
     latest.hidden = true;
     if (asked) write.focus();
   }
 
-  log.addEventListener("scroll", () => (latest.hidden = atEnd()), { passive: true });
+  // Whoever scrolls up reads, and is not moved until they come back to the end.
+  log.addEventListener("scroll", () => {
+    if (below() < 8) pinned = true;
+    else if (log.scrollTop < top) pinned = false;
+    top = log.scrollTop;
+    latest.hidden = pinned || below() < NEAR;
+  }, { passive: true });
 
   /** @param {string} said */
   async function ask(said) {
@@ -235,6 +247,7 @@ export function chat(root, address, shell, head) {
     pending = null;
     wasBusy = false;
     asked = 0;
+    pinned = true;
     turns.replaceChildren();
     sync(turns, [], String, () => ({ el: turns, update() {} }));
     foot.replaceChildren();
