@@ -115,9 +115,10 @@ impl Toolbox {
             .filter(|(stem, _)| (tool.plain || !stop::is_faint(stem)) && !stop::is_stop(stem) && stem.len() > 1)
             .map(|(_, hit)| *hit)
             .collect();
+        let hits = loud.iter().filter(|hit| **hit).count();
         #[expect(clippy::cast_precision_loss, reason = "small counts")]
-        let share = |hits: usize, all: usize| if all == 0 { 0.5 } else { hits as f64 / all as f64 };
-        fit.named = share(loud.iter().filter(|hit| **hit).count(), loud.len());
+        let named = if loud.is_empty() { 0.5 } else { hits as f64 / loud.len() as f64 };
+        fit.named = named;
         fit
     }
 

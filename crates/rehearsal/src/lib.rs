@@ -71,10 +71,11 @@ fn decide(request: &ModelRequest, toolbox: &Toolbox, turns: &[turn::Turn], now: 
         _ => (false, None),
     };
     let barred = request.tool_choice == ToolChoice::None || toolbox.tools.is_empty();
-    if fresh && !must {
-        if let Some(text) = talk(toolbox, turns, now, barred) {
-            return Decision::Say(text);
-        }
+    if fresh
+        && !must
+        && let Some(text) = talk(toolbox, turns, now, barred)
+    {
+        return Decision::Say(text);
     }
     if barred {
         return Decision::Say(if fresh {

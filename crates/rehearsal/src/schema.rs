@@ -373,7 +373,11 @@ fn param(name: &str, schema: &Value, required: bool, root: &Value, depth: usize)
 
 /// Returns the groups of like words of some stems; a number at a stem's end does not count.
 fn groups(stems: &[String]) -> Vec<usize> {
-    stems.iter().flat_map(|stem| synonyms::groups(stem.trim_end_matches(|c: char| c.is_ascii_digit()))).copied().collect()
+    stems
+        .iter()
+        .flat_map(|stem| synonyms::groups(stem.trim_end_matches(|c: char| c.is_ascii_digit())))
+        .copied()
+        .collect()
 }
 
 /// Collects the values that a schema shows: `examples`, quoted words, and what follows "e.g.".

@@ -55,17 +55,7 @@ pub fn asked<'a>(row: &'a Map<String, Value>, reading: &Reading) -> Vec<&'a Stri
             .map(|(stem, lower)| {
                 if stems.iter().any(|own| own == stem) {
                     3
-                } else if *lower == "much"
-                    && stems.iter().any(|own| matches!(own.as_str(), "pric" | "price" | "cost" | "total"))
-                {
-                    2
-                } else if *lower == "many"
-                    && stems.iter().any(|own| {
-                        matches!(own.as_str(), "stock" | "quant" | "quantity" | "count" | "volum" | "volume")
-                    })
-                    || *lower == "when"
-                        && stems.iter().any(|own| matches!(own.as_str(), "dat" | "date" | "arriv" | "eta" | "expect"))
-                {
+                } else if stems.iter().any(|own| answers(lower, own)) {
                     2
                 } else if stems.iter().any(|own| synonyms::alike(own, stem)) {
                     1
@@ -86,6 +76,16 @@ pub fn asked<'a>(row: &'a Map<String, Value>, reading: &Reading) -> Vec<&'a Stri
         Vec::new()
     } else {
         scalar.into_iter().filter(|(_, score)| *score == most).map(|(key, _)| key).collect()
+    }
+}
+
+/// Returns whether a word of a question asks for members of such a name: "how much" for a price.
+fn answers(word: &str, stem: &str) -> bool {
+    match word {
+        "much" => matches!(stem, "pric" | "price" | "cost" | "total"),
+        "many" => matches!(stem, "stock" | "quant" | "quantity" | "count" | "volum" | "volume"),
+        "when" => matches!(stem, "dat" | "date" | "arriv" | "eta" | "expect"),
+        _ => false,
     }
 }
 

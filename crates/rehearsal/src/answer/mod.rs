@@ -165,10 +165,10 @@ fn object(step: &Step, map: &Map<String, Value>, reading: &Reading) -> String {
         .iter()
         .find_map(|key| map.get(*key))
         .filter(|value| value.is_number() || value.is_string())
+        && map.len() <= 3
+        && map.values().all(|value| !value.is_object() && !value.is_array())
     {
-        if map.len() <= 3 && map.values().all(|value| !value.is_object() && !value.is_array()) {
-            return single(step, result, false);
-        }
+        return single(step, result, false);
     }
     if let Some(message) = map.get("message").and_then(Value::as_str).filter(|_| map.len() <= 3) {
         return chat::sentence(message);

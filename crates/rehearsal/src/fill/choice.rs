@@ -33,7 +33,7 @@ pub fn mark(param: &Param, scope: &mut Scope<'_>) {
 /// Returns all values that the clause names, in the order of the text.
 #[must_use]
 pub fn all(param: &Param, scope: &Scope<'_>) -> Vec<Value> {
-    let mut found: Vec<(Value, f64, Option<(usize, usize)>)> =
+    let mut found: Vec<Ranked> =
         rank(param, scope).into_iter().filter(|(_, score, at)| *score >= 1.5 && at.is_some()).collect();
     found.sort_by_key(|(_, _, at)| at.map(|range| range.0));
     found.into_iter().map(|(value, _, _)| value).collect()
@@ -208,16 +208,16 @@ fn text_score(
             best = (score, Some((at, at)));
         }
     }
-    if best.0 < 1.0 {
-        if let Some(hint) = hint {
-            let hits = (scope.window.0..=scope.window.1.min(tokens.len() - 1))
-                .filter(|at| hint.contains(&tokens[*at].stem) && !stop::is_stop(&tokens[*at].lower))
-                .count();
-            if hits > 0 {
-                #[expect(clippy::cast_precision_loss, reason = "small counts")]
-                let score = 0.9 + 0.2 * hits as f64;
-                best = (score, None);
-            }
+    if best.0 < 1.0
+        && let Some(hint) = hint
+    {
+        let hits = (scope.window.0..=scope.window.1.min(tokens.len() - 1))
+            .filter(|at| hint.contains(&tokens[*at].stem) && !stop::is_stop(&tokens[*at].lower))
+            .count();
+        if hits > 0 {
+            #[expect(clippy::cast_precision_loss, reason = "small counts")]
+            let score = 0.9 + 0.2 * hits as f64;
+            best = (score, None);
         }
     }
     best

@@ -1,6 +1,6 @@
 //! Lists: bracketed, enumerated, or the two ends of a range.
 
-use super::{Scope, choice, cue, matching, value};
+use super::{Scope, choice, cue, score, value};
 use crate::{
     read::What,
     schema::{Kind, Param},
@@ -30,7 +30,7 @@ pub fn fill(param: &Param, siblings: &[Param], scope: &mut Scope<'_>) -> Option<
         let taste = if matches!(item.kind, Kind::Text | Kind::Any) {
             members
                 .iter()
-                .map(|member| matching::score(item, &scope.reading.spans[*member], scope))
+                .map(|member| score::score(item, &scope.reading.spans[*member], scope))
                 .fold(f64::INFINITY, f64::min)
                 .clamp(-2.0, 1.5)
         } else {
@@ -115,11 +115,10 @@ fn nested(item: &Param, scope: &mut Scope<'_>) -> Option<(Value, f64)> {
             _ if depth > 0 => {
                 if let Some(index) =
                     scope.reading.spans.iter().position(|span| span.tokens.0 == at).filter(|index| scope.free(*index))
+                    && let Some(value) = value::of(inner, &scope.reading.spans[index])
                 {
-                    if let Some(value) = value::of(inner, &scope.reading.spans[index]) {
-                        row.push(value);
-                        taken.push(index);
-                    }
+                    row.push(value);
+                    taken.push(index);
                 }
             }
             _ => {}

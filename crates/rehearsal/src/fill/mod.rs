@@ -6,6 +6,7 @@ pub mod expression;
 pub mod list;
 pub mod matching;
 pub mod query;
+pub mod score;
 pub mod value;
 
 use crate::{
@@ -90,41 +91,48 @@ pub fn fill(tool: &Tool, scope: &mut Scope<'_>) -> Filled {
 fn fill_params(params: &[Param], scope: &mut Scope<'_>, filled: &mut Filled, siblings: usize) {
     let mut found: Vec<Option<Value>> = vec![None; params.len()];
     for (index, param) in params.iter().enumerate() {
-        if param.kind == Kind::Text && param.choices.is_empty() && expression::wanted(param) {
-            if let Some((text, tokens)) = expression::read(scope, param) {
-                scope.used[tokens.0..=tokens.1].fill(true);
-                found[index] = Some(Value::String(text));
-                filled.told.push(param.name.clone());
-                filled.evidence += 1.5;
-            }
+        if param.kind == Kind::Text
+            && param.choices.is_empty()
+            && expression::wanted(param)
+            && let Some((text, tokens)) = expression::read(scope, param)
+        {
+            scope.used[tokens.0..=tokens.1].fill(true);
+            found[index] = Some(Value::String(text));
+            filled.told.push(param.name.clone());
+            filled.evidence += 1.5;
         }
     }
     for (index, param) in params.iter().enumerate() {
-        if !param.choices.is_empty() && found[index].is_none() {
-            if let Some((value, strength)) = choice::choose(param, scope) {
-                found[index] = Some(value);
-                filled.evidence += strength;
-                if strength >= 0.9 {
-                    filled.told.push(param.name.clone());
-                }
-            }
-        }
-    }
-    for (index, param) in params.iter().enumerate() {
-        if found[index].is_none() && param.kind == Kind::Text && param.choices.is_empty() && !query::is_query(param) {
-            if let Some((text, strength)) = choice::example(param, scope) {
-                found[index] = Some(Value::String(text));
-                filled.evidence += strength;
+        if !param.choices.is_empty()
+            && found[index].is_none()
+            && let Some((value, strength)) = choice::choose(param, scope)
+        {
+            found[index] = Some(value);
+            filled.evidence += strength;
+            if strength >= 0.9 {
                 filled.told.push(param.name.clone());
             }
         }
     }
     for (index, param) in params.iter().enumerate() {
-        if param.kind == Kind::List && param.choices.is_empty() {
-            if let Some((value, strength)) = list::fill(param, params, scope) {
-                found[index] = Some(value);
-                filled.evidence += strength;
-            }
+        if found[index].is_none()
+            && param.kind == Kind::Text
+            && param.choices.is_empty()
+            && !query::is_query(param)
+            && let Some((text, strength)) = choice::example(param, scope)
+        {
+            found[index] = Some(Value::String(text));
+            filled.evidence += strength;
+            filled.told.push(param.name.clone());
+        }
+    }
+    for (index, param) in params.iter().enumerate() {
+        if param.kind == Kind::List
+            && param.choices.is_empty()
+            && let Some((value, strength)) = list::fill(param, params, scope)
+        {
+            found[index] = Some(value);
+            filled.evidence += strength;
         }
     }
     matching::assign(params, scope, &mut found, filled);
@@ -134,17 +142,20 @@ fn fill_params(params: &[Param], scope: &mut Scope<'_>, filled: &mut Filled, sib
         }
     }
     for (index, param) in params.iter().enumerate() {
-        if found[index].is_none() && param.kind == Kind::Text && param.choices.is_empty() {
-            if let Some((text, strength)) = query::read(param, scope, siblings) {
-                found[index] = Some(Value::String(text));
-                filled.evidence += strength;
-            }
+        if found[index].is_none()
+            && param.kind == Kind::Text
+            && param.choices.is_empty()
+            && let Some((text, strength)) = query::read(param, scope, siblings)
+        {
+            found[index] = Some(Value::String(text));
+            filled.evidence += strength;
         }
-        if found[index].is_none() && param.kind == Kind::Boolean {
-            if let Some((value, strength)) = choice::boolean(param, scope) {
-                found[index] = Some(Value::Bool(value));
-                filled.evidence += strength;
-            }
+        if found[index].is_none()
+            && param.kind == Kind::Boolean
+            && let Some((value, strength)) = choice::boolean(param, scope)
+        {
+            found[index] = Some(Value::Bool(value));
+            filled.evidence += strength;
         }
     }
     for (param, value) in params.iter().zip(found) {

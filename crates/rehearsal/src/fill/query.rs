@@ -105,7 +105,7 @@ fn lead(scope: &Scope<'_>, at: usize) -> bool {
     if word.capital() && at > scope.window.0 {
         return false;
     }
-    let tied = scope.task.iter().any(|own| *own == word.stem)
+    let tied = scope.task.contains(&word.stem)
         || matches!(
             word.lower.as_str(),
             "information"
@@ -190,7 +190,6 @@ fn reason(scope: &mut Scope<'_>) -> Option<(String, f64)> {
     if start > last {
         return None;
     }
-    let start = if matches!(tokens[start].lower.as_str(), "the" | "it's" | "its") { start } else { start };
     scope.used[start..=last].fill(true);
     Some((scope.reading.slice(start, last).to_owned(), 0.7))
 }
@@ -219,7 +218,7 @@ fn last_resort(param: &Param, scope: &mut Scope<'_>) -> Option<(String, f64)> {
                 && !stop::is_command(&token.lower)
                 && !stop::is_question(&token.lower)
                 && !stop::is_faint(&token.stem)
-                && !scope.task.iter().any(|own| *own == token.stem)
+                && !scope.task.contains(&token.stem)
         })
         .collect();
     let last = *fits.last()?;

@@ -7,6 +7,9 @@ use crate::{
 };
 use serde_json::Value;
 
+/// A part of a text with the values that it names.
+type Group = ((usize, usize), Vec<(String, Value)>);
+
 /// Cuts a window where a parameter that was named is named again with another value; none when that never happens.
 #[must_use]
 pub fn groups(tool: &Tool, reading: &Reading, window: (usize, usize)) -> Option<Vec<(usize, usize)>> {
@@ -15,7 +18,7 @@ pub fn groups(tool: &Tool, reading: &Reading, window: (usize, usize)) -> Option<
         return None;
     }
     let mut out: Vec<(usize, usize)> = Vec::new();
-    let mut group: Option<((usize, usize), Vec<(String, Value)>)> = None;
+    let mut group: Option<Group> = None;
     for atom in atoms {
         let told = told(tool, reading, atom);
         match group.as_mut() {
@@ -50,11 +53,11 @@ pub fn inherit(tool: &Tool, mut filled: Filled, before: Option<&Filled>) -> Fill
         let weak = !filled.told.contains(&param.name)
             && before.told.contains(&param.name)
             && !filled.sources.iter().any(|(name, _)| *name == param.name);
-        if !filled.args.contains_key(&param.name) || weak {
-            if let Some(value) = before.args.get(&param.name) {
-                filled.args.insert(param.name.clone(), value.clone());
-                filled.told.push(param.name.clone());
-            }
+        if (!filled.args.contains_key(&param.name) || weak)
+            && let Some(value) = before.args.get(&param.name)
+        {
+            filled.args.insert(param.name.clone(), value.clone());
+            filled.told.push(param.name.clone());
         }
     }
     filled.missing.retain(|name| !filled.args.contains_key(name));

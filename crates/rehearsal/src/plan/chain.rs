@@ -227,10 +227,10 @@ fn from_earlier(param: &Param, at: &Situation<'_>) -> Option<Value> {
         for span in reading.spans.iter().rev() {
             let kind =
                 matches!(span.what, What::Code | What::Email) || (param.strict && matches!(span.what, What::Number(_)));
-            if let Some(value) = Some(span).filter(|_| kind).and_then(|span| value::of(param, span)) {
-                if param.strict || span.what == What::Email || near_name(param, &reading, span.tokens.0) {
-                    return Some(value);
-                }
+            if let Some(value) = Some(span).filter(|_| kind).and_then(|span| value::of(param, span))
+                && (param.strict || span.what == What::Email || near_name(param, &reading, span.tokens.0))
+            {
+                return Some(value);
             }
         }
         for step in turn.steps.iter().rev() {

@@ -257,7 +257,8 @@ fn rank(toolbox: &Toolbox, reading: &Reading, window: (usize, usize)) -> Vec<(us
         tool.open || tool.params.iter().any(|param| param.strict || crate::fill::expression::wanted(param))
     };
     let mut listed = SHORT_LIST.min(fits.len());
-    for at in listed..fits.len().min(SHORT_LIST * 4) {
+    let most = fits.len().min(SHORT_LIST * 4);
+    for at in SHORT_LIST.min(most)..most {
         if shaped(&toolbox.tools[fits[at].0]) && listed < SHORT_LIST * 2 {
             fits.swap(listed, at);
             listed += 1;

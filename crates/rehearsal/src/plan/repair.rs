@@ -73,14 +73,13 @@ fn reshape(param: &Param, value: &Value, error: &str) -> Option<Value> {
             return Some(Value::String((*near).to_owned()));
         }
         let lower = error.to_lowercase();
-        if matches!(param.kind, Kind::Integer | Kind::Number | Kind::Any)
+        if (matches!(param.kind, Kind::Integer | Kind::Number | Kind::Any)
             || lower.contains("integer")
             || lower.contains("type \"number\"")
-            || lower.contains("type 'number'")
+            || lower.contains("type 'number'"))
+            && let Some(number) = text.trim().parse::<f64>().ok().map(crate::fill::value::json_number)
         {
-            if let Some(number) = text.trim().parse::<f64>().ok().map(crate::fill::value::json_number) {
-                return Some(number);
-            }
+            return Some(number);
         }
         if lower.contains("upper") {
             return Some(Value::String(text.to_uppercase()));

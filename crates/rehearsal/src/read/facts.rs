@@ -327,11 +327,7 @@ fn statement(part: &str, tokens: &[Token]) -> Option<Fact> {
     let (verb, at) = match (word(0), word(1)) {
         ("i'm" | "im" | "i’m", _) => ("am", 1),
         ("i've", _) => ("have", 1),
-        ("i", adverb)
-            if matches!(adverb, "really" | "also" | "always" | "usually" | "currently" | "just" | "absolutely") =>
-        {
-            (word(2), 3)
-        }
+        ("i", "really" | "also" | "always" | "usually" | "currently" | "just" | "absolutely") => (word(2), 3),
         ("i", verb) => (verb, 2),
         _ => return None,
     };

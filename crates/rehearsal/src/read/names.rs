@@ -19,15 +19,12 @@ pub fn names(tokens: &[Token], taken: &[bool]) -> Vec<(usize, usize)> {
             if tokens[last].lower.ends_with("'s") || tokens[last].lower.ends_with("’s") {
                 break;
             }
+            let initial = tokens[last].text.chars().count() <= 2
+                && tokens.get(next).is_some_and(|t| t.text == "." && t.start == tokens[last].end)
+                && part(tokens, taken, next + 1);
             if part(tokens, taken, next) {
                 last = next;
-            } else if linked(tokens, taken, next) {
-                last = next + 1;
-            } else if tokens.get(next).is_some_and(|t| t.text == ".")
-                && tokens[last].text.chars().count() <= 2
-                && tokens.get(next).is_some_and(|t| t.start == tokens[last].end)
-                && part(tokens, taken, next + 1)
-            {
+            } else if initial || linked(tokens, taken, next) {
                 last = next + 1;
             } else if tokens.get(next).is_some_and(|t| t.lower == "of")
                 && tokens.get(next + 1).is_some_and(|t| t.lower == "the")
@@ -86,7 +83,7 @@ fn begins(tokens: &[Token], taken: &[bool], at: usize) -> bool {
     if first {
         return !common && (part(tokens, taken, at + 1) || !token.lower.ends_with("ing"));
     }
-    !(stop::is_stop(&token.lower) && !part(tokens, taken, at + 1))
+    !stop::is_stop(&token.lower) || part(tokens, taken, at + 1)
 }
 
 fn part(tokens: &[Token], taken: &[bool], at: usize) -> bool {
@@ -96,5 +93,8 @@ fn part(tokens: &[Token], taken: &[bool], at: usize) -> bool {
 }
 
 fn linked(tokens: &[Token], taken: &[bool], at: usize) -> bool {
-    tokens.get(at).is_some_and(|t| matches!(t.lower.as_str(), "of" | "de" | "la" | "the" | "van" | "von" | "da" | "del" | "&" | "in" if t.lower != "the" && t.lower != "in")) && part(tokens, taken, at + 1)
+    let link = tokens
+        .get(at)
+        .is_some_and(|t| matches!(t.lower.as_str(), "of" | "de" | "la" | "van" | "von" | "da" | "del" | "&"));
+    link && part(tokens, taken, at + 1)
 }

@@ -345,10 +345,11 @@ fn addresses(text: &str) -> Vec<(usize, usize)> {
 fn phrases(tokens: &[Token], taken: &[bool]) -> Vec<(usize, usize)> {
     let mut out = Vec::new();
     let mut start: Option<usize> = None;
-    for at in 0..=tokens.len() {
+    for at in 0..tokens.len() + 1 {
+        let free = taken.get(at).is_some_and(|taken| !taken);
         let fits = tokens.get(at).is_some_and(|t| {
             let opens = start.is_none() && (stop::is_command(&t.lower) || stop::is_question(&t.lower));
-            !taken[at] && t.word && !stop::is_stop(&t.lower) && !opens && t.lower.len() > 1
+            free && t.word && !stop::is_stop(&t.lower) && !opens && t.lower.len() > 1
         });
         match (start, fits) {
             (None, true) => start = Some(at),

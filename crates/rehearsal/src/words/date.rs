@@ -119,17 +119,9 @@ pub fn times(tokens: &[Token]) -> Vec<TimeMention> {
         let mut half = token.lower.strip_prefix(body).unwrap_or("").to_owned();
         let mut last = at;
         if half.is_empty() {
-            let joined: String = tokens[at + 1..].iter().take(4).map(|t| t.lower.as_str()).collect();
-            let count = if joined.starts_with("am") || joined.starts_with("pm") {
-                1
-            } else if joined.starts_with("a.m") || joined.starts_with("p.m") {
-                1
-            } else {
-                0
-            };
-            if count > 0 && tokens.get(at + 1).is_some_and(|t| matches!(t.lower.as_str(), "am" | "pm" | "a.m" | "p.m"))
-            {
-                half = if joined.starts_with('a') { "am".into() } else { "pm".into() };
+            let next = tokens.get(at + 1).map_or("", |t| t.lower.as_str());
+            if matches!(next, "am" | "pm" | "a.m" | "p.m") {
+                half = if next.starts_with('a') { "am".into() } else { "pm".into() };
                 last = at + 1;
             }
         }

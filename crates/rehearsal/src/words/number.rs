@@ -146,11 +146,13 @@ fn digits(tokens: &[Token], at: usize) -> Option<Number> {
 /// Returns a unit as it stands in a text, with the part after a stroke (`m/s`).
 fn unit_at(tokens: &[Token], at: usize) -> String {
     let mut unit = tokens[at].lower.clone();
-    if let (Some(stroke), Some(under)) = (tokens.get(at + 1), tokens.get(at + 2)) {
-        if stroke.text == "/" && stroke.start == tokens[at].end && under.start == stroke.end {
-            unit.push('/');
-            unit.push_str(&under.lower);
-        }
+    if let (Some(stroke), Some(under)) = (tokens.get(at + 1), tokens.get(at + 2))
+        && stroke.text == "/"
+        && stroke.start == tokens[at].end
+        && under.start == stroke.end
+    {
+        unit.push('/');
+        unit.push_str(&under.lower);
     }
     unit
 }

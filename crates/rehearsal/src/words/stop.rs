@@ -15,7 +15,7 @@ pub fn is_command(word: &str) -> bool {
 /// Returns whether a stem is so common in descriptions of tools that it says little.
 #[must_use]
 pub fn is_faint(stem: &str) -> bool {
-    FAINT.iter().any(|word| *word == stem)
+    FAINT.contains(&stem)
 }
 
 /// Returns whether a lower-case word asks a question.
