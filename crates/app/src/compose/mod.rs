@@ -151,9 +151,10 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     let keyed = store.keys().any(clock.now()).await.map_err(|error| Error::failed(error.to_string()))?;
     refuse_open_network(address, keyed)?;
 
-    let gateway = Gateway::new(
+    let gateway = Gateway::trusting(
         models::config(&project, &setup.project)?,
         bedplate_gateway::Options { clock: Arc::clone(&clock), timeouts: Timeouts::default() },
+        &models::extra_roots()?,
     )
     .map_err(|error| Error::new(Kind::Problems, error.to_string()))?;
     let look_for_model = models::pin(&gateway, &project, &setup)?;

@@ -107,6 +107,17 @@ pub fn line(gateway: &Gateway) -> String {
     }
 }
 
+/// Returns the certificates that are trusted besides the public ones: those of the file that `SSL_CERT_FILE` names.
+///
+/// # Errors
+/// When the variable names a file that cannot be read.
+pub fn extra_roots() -> Result<Vec<u8>, Error> {
+    let Some(file) = environment("SSL_CERT_FILE") else { return Ok(Vec::new()) };
+    std::fs::read(&file).map_err(|error| {
+        Error::failed(format!("failed to read {file}: {error}")).hint("SSL_CERT_FILE must name a file of certificates (PEM)")
+    })
+}
+
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
