@@ -24,14 +24,23 @@ fn tell(time: &Zoned) -> String {
     )
 }
 
-/// Finds a zone by its name; letter case, and spaces for underscores, do not matter.
+/// Finds a zone by its name, or by its city alone when only one zone has it; letter case, and spaces for underscores, do
+/// not matter.
 fn find(name: &str) -> Option<TimeZone> {
     let name = name.trim().replace(' ', "_");
     if ["utc", "gmt", "z"].contains(&name.to_lowercase().as_str()) {
         return Some(TimeZone::UTC);
     }
     // The database also reads `TZ` strings of some platforms; a name from a model is only ever looked up.
-    db().get(&name).ok()
+    db().get(&name).ok().or_else(|| of_city(&name))
+}
+
+/// Returns the zone that is named after `city`, unless several are: people and models say "Tokyo" and mean "Asia/Tokyo".
+fn of_city(city: &str) -> Option<TimeZone> {
+    let is_of_city = |zone: &str| zone.rsplit_once('/').is_some_and(|(_, last)| last.eq_ignore_ascii_case(city));
+    let mut zones = db().available().filter(|zone| is_of_city(zone.as_str()));
+    let only = zones.next()?;
+    if zones.next().is_some() { None } else { db().get(only.as_str()).ok() }
 }
 
 /// Names a few zones with the last word of what was asked for, so that "Berlin" leads to "Europe/Berlin".
@@ -74,12 +83,17 @@ mod tests {
         assert!(at(json!("asia/kolkata")).0.contains("06:30:00"));
         assert!(at(json!(null)).0.contains("01:00:00 (time zone UTC, UTC+00:00)"));
         assert!(at(json!("America/New York")).0.contains("21:00:00"));
+        assert!(at(json!("new york")).0.contains("time zone America/New_York"));
+        assert!(at(json!("Berlin")).0.contains("time zone Europe/Berlin"));
     }
 
     #[test]
     fn an_unknown_zone_is_an_error_that_helps() {
-        let (text, is_error) = at(json!("Berlin"));
-        assert!(is_error && text.contains("Europe/Berlin"), "{text}");
+        // Two zones bear this name, and part of a name is none.
+        for (asked, near) in [("Louisville", "America/Kentucky/Louisville"), ("Berl", "Europe/Berlin")] {
+            let (text, is_error) = at(json!(asked));
+            assert!(is_error && text.contains(near), "{text}");
+        }
         assert!(at(json!("../../etc/passwd")).1);
         assert!(at(json!("")).1);
     }
