@@ -23,6 +23,13 @@ pub fn answer(result: &Value, reading: &Reading) -> Option<String> {
     if keys.is_empty() || keys.len() > 3 {
         return None;
     }
+    if let [key] = keys.as_slice() {
+        let label = label(key);
+        if ["in ", "is ", "has ", "can "].iter().any(|lead| label.starts_with(lead)) {
+            let head = headline(row).map(|(_, text)| format!("{text}, ")).unwrap_or_default();
+            return Some(chat::sentence(&format!("{head}{label}: {}", value::show(key, &row[*key]))));
+        }
+    }
     let parts: Vec<String> =
         keys.iter().map(|key| format!("{} is {}", label(key), value::show(key, &row[*key]))).collect();
     let head =
@@ -69,6 +76,8 @@ pub fn asked<'a>(row: &'a Map<String, Value>, reading: &Reading) -> Vec<&'a Stri
     let scalar: Vec<(&String, u32)> = row
         .iter()
         .filter(|(_, value)| !value.is_object() && !value.is_null())
+        // What the question says itself is not what it asks for.
+        .filter(|(_, value)| !value.as_str().is_some_and(|text| !text.is_empty() && reading.text.contains(text)))
         .map(|(key, _)| (key, score(key)))
         .collect();
     let most = scalar.iter().map(|(_, score)| *score).max().unwrap_or(0);

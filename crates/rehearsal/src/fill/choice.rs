@@ -7,24 +7,31 @@ use crate::{
 };
 use serde_json::Value;
 
+/// The score of a value that is said word for word.
+const EXACT: f64 = 3.0;
+
 /// Returns the allowed value that the clause names, and how surely. Marks the words that named it.
 #[must_use]
 pub fn choose(param: &Param, scope: &mut Scope<'_>) -> Option<(Value, f64)> {
     let (value, score, at) = rank(param, scope).into_iter().next()?;
-    if score < 1.0 {
+    // A word that is only like a value decides what must be said, not what may be left out.
+    if score < if param.required { 1.0 } else { 1.5 } {
         return None;
     }
     if let Some((first, last)) = at {
         scope.used[first..=last].fill(true);
+    }
+    if score >= EXACT {
+        mark(param, scope, EXACT);
     }
     let value = if param.kind == Kind::List { Value::Array(vec![value]) } else { value };
     Some((value, score.min(2.0) / 2.0))
 }
 
 /// Marks the words that name the values of an enumeration.
-pub fn mark(param: &Param, scope: &mut Scope<'_>) {
+pub fn mark(param: &Param, scope: &mut Scope<'_>, least: f64) {
     let ranges: Vec<(usize, usize)> =
-        rank(param, scope).into_iter().filter(|(_, score, _)| *score >= 1.5).filter_map(|(_, _, at)| at).collect();
+        rank(param, scope).into_iter().filter(|(_, score, _)| *score >= least).filter_map(|(_, _, at)| at).collect();
     for (first, last) in ranges {
         scope.used[first..=last].fill(true);
     }
@@ -173,9 +180,7 @@ fn text_score(
             let common = wanted.len() == 1 && stop::is_stop(&tokens[at].lower);
             let score = if common {
                 0.9
-            } else if scope.used[at]
-                || wanted.len() == 1 && tokens[at].lower.ends_with("ing") && !text.to_lowercase().ends_with("ing")
-            {
+            } else if scope.used[at] || other_form(&tokens[at].lower, text, wanted.len()) {
                 1.2
             } else {
                 3.0
@@ -223,6 +228,12 @@ fn text_score(
     best
 }
 
+/// Returns whether a word is another form of a value that is a state: "ship" and "shipping" of "shipped".
+fn other_form(word: &str, value: &str, words: usize) -> bool {
+    let value = value.to_lowercase();
+    words == 1 && word != value && (value.ends_with("ed") || word.ends_with("ing") && !value.ends_with("ing"))
+}
+
 fn number_score(wanted: f64, param: &Param, scope: &Scope<'_>) -> (f64, Option<(usize, usize)>) {
     for (index, span) in scope.reading.spans.iter().enumerate() {
         if let Some(number) = span.number().filter(|_| scope.inside(index)) {
@@ -246,6 +257,7 @@ fn hints(param: &Param) -> Vec<(String, Vec<String>)> {
             ["'", "\"", "`"]
                 .iter()
                 .find_map(|quote| about.find(&format!("{quote}{text}{quote}")))
+                .or_else(|| about.find(&format!("{text}: ")))
                 .map(|at| (at, text.to_owned()))
         })
         .collect();
@@ -253,7 +265,7 @@ fn hints(param: &Param) -> Vec<(String, Vec<String>)> {
     let mut out = Vec::new();
     for (index, (at, text)) in marks.iter().enumerate() {
         let end = marks.get(index + 1).map_or(about.len(), |next| next.0);
-        let part = &about[(*at + text.len() + 2).min(end)..end];
+        let part = about.get((*at + text.len() + 1).min(end)..end).unwrap_or_default();
         let stems: Vec<String> =
             words::content_stems(part).into_iter().filter(|own| !stop::is_faint(own)).take(8).collect();
         out.push((text.clone(), stems));

@@ -13,7 +13,7 @@ pub fn fill(param: &Param, siblings: &[Param], scope: &mut Scope<'_>) -> Option<
     let item = param.items.as_deref()?;
     if !item.choices.is_empty() {
         let values = choice::all(item, scope);
-        choice::mark(item, scope);
+        choice::mark(item, scope, 1.5);
         return (!values.is_empty()).then_some((Value::Array(values), 1.0));
     }
     if item.kind == Kind::List {

@@ -86,6 +86,13 @@ pub fn assign(params: &[Param], scope: &mut Scope<'_>, found: &mut [Option<Value
         if let Some(found_value) = value::of(param, item) {
             let strength = scores[row][column].unwrap_or(0.0) - if param.required { REQUIRED } else { 0.0 };
             filled.evidence += strength.clamp(-0.5, 3.0) / 2.0;
+            let found_value = match city_and_region(params, open[column], item, found) {
+                Some((city, region, other)) => {
+                    found[other] = Some(region);
+                    city
+                }
+                None => found_value,
+            };
             filled.sources.push((param.name.clone(), spans[row]));
             if strength >= TOLD {
                 filled.told.push(param.name.clone());
@@ -161,6 +168,18 @@ fn whole_address(param: &Param, span: &Span, scope: &mut Scope<'_>) -> Span {
         text: scope.reading.slice(span.tokens.0, last).to_owned(),
         what: What::Address,
     }
+}
+
+/// Splits "Seattle, WA" where a tool takes city and region apart; returns both and the index of the other parameter.
+fn city_and_region(params: &[Param], at: usize, span: &Span, found: &[Option<Value>]) -> Option<(Value, Value, usize)> {
+    const REGIONS: &[&str] = &["region", "state", "province", "country"];
+    let (city, region) =
+        span.text.split_once(", ").filter(|_| span.what == What::Name && params[at].named(&["city", "town"]))?;
+    let region = Value::from(region);
+    let other = (0..params.len()).find(|other| {
+        *other != at && found[*other].is_none() && params[*other].named(REGIONS) && params[*other].accepts(&region)
+    })?;
+    Some((Value::from(city), region, other)).filter(|(city, ..)| params[at].accepts(city))
 }
 
 /// Reads "the base and height as 6 and 10": as many parameters named in a row as numbers follow in a list.

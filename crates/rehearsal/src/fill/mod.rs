@@ -59,6 +59,18 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Returns the scope as it was before anything was taken.
+    #[must_use]
+    pub fn untouched(&self) -> Self {
+        Self {
+            reading: self.reading,
+            window: self.window,
+            blocked: self.blocked.clone(),
+            used: vec![false; self.used.len()],
+            task: self.task.clone(),
+        }
+    }
+
     /// Returns whether a span lies in the clause.
     #[must_use]
     pub fn inside(&self, span: usize) -> bool {

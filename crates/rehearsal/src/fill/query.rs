@@ -139,7 +139,7 @@ fn names_content(scope: &Scope<'_>, first: usize, last: usize) -> bool {
         token.word
             && !scope.used[at]
             && !stop::is_stop(&token.lower)
-            && !scope.task.iter().any(|own| synonyms::alike(own, &token.stem))
+            && (token.capital() && at > first || !scope.task.iter().any(|own| synonyms::alike(own, &token.stem)))
     })
 }
 

@@ -169,7 +169,7 @@ fn listed(tool: &Tool, filled: &Filled, scope: &Scope<'_>) -> Vec<(String, Vec<V
 
 /// Returns the values of an enumeration that a clause joins with "and".
 fn several_choices(param: &Param, scope: &Scope<'_>) -> Vec<Value> {
-    let values: Vec<Value> = choice::all(param, scope);
+    let values: Vec<Value> = choice::all(param, &scope.untouched());
     let joined = |left: &Value, right: &Value| {
         let at = |value: &Value| {
             scope.reading.tokens.iter().position(|token| {

@@ -108,6 +108,7 @@ const LONG: &[&str] = &[
     "pascal",
     "hertz",
     "dollar",
+    "buck",
     "euro",
     "percent",
     "acre",
