@@ -21,6 +21,8 @@ pub struct Tool {
     pub name_stems: Vec<String>,
     /// Stems of the description, without function words.
     pub stems: Vec<String>,
+    /// Stems that name its task: those of name and description without what the description quotes as an example.
+    pub task: Vec<String>,
     /// Its parameters, in the order of the schema.
     pub params: Vec<Param>,
     /// Whether its name has only words that say little in other names ("current time"); here they say all.
@@ -158,6 +160,7 @@ impl Tool {
             description: spec.description.clone(),
             name_stems: stems(&spec.name),
             stems: content_stems(&spec.description),
+            task: stems(&spec.name).into_iter().chain(content_stems(&unquoted(&spec.description))).collect(),
             params: properties(&spec.input_schema, &spec.input_schema, 0),
             plain: false,
             open: false,
@@ -369,6 +372,11 @@ fn param(name: &str, schema: &Value, required: bool, root: &Value, depth: usize)
             .map(|items| Box::new(param(name, items, true, root, depth + 1))),
         properties: if kind == Kind::Object && deeper { properties(&schema, root, depth + 1) } else { Vec::new() },
     }
+}
+
+/// Leaves out what a text has in double quotes.
+fn unquoted(text: &str) -> String {
+    text.split('"').step_by(2).collect::<Vec<_>>().join(" ")
 }
 
 /// Returns the groups of like words of some stems; a number at a stem's end does not count.

@@ -196,7 +196,8 @@ fn text_score(
             continue;
         }
         let lower = text.to_lowercase();
-        let short = token.lower.len() >= 3
+        let short = !other_form(&token.lower, text, wanted.len())
+            && token.lower.len() >= 3
             && (lower.starts_with(&token.lower) || token.lower.starts_with(&lower) && lower.len() >= 4);
         let alike = wanted.iter().any(|own| synonyms::alike(own, &token.stem));
         let part = wanted.len() > 1 && wanted.iter().any(|own| own.len() > 3 && *own == token.stem);

@@ -48,14 +48,12 @@ impl<'a> Scope<'a> {
     /// Returns the scope of a clause of a text.
     #[must_use]
     pub fn new(reading: &'a Reading, window: (usize, usize), tool: &Tool) -> Self {
-        let mut task = tool.name_stems.clone();
-        task.extend(tool.stems.iter().cloned());
         Self {
             reading,
             window,
             blocked: vec![false; reading.spans.len()],
             used: vec![false; reading.tokens.len()],
-            task,
+            task: tool.task.clone(),
         }
     }
 
