@@ -54,12 +54,10 @@ export class Server {
 
   /** Kills it as a power cut would. */
   async kill() {
-    const ended = new Promise((resolve) => this.process.once("exit", resolve));
     this.process.removeAllListeners("exit");
-    this.process.once("exit", () => {});
     const gone = new Promise((resolve) => this.process.once("exit", resolve));
     this.process.kill("SIGKILL");
-    await Promise.race([ended, gone]);
+    await gone;
   }
 
   async stop() {
@@ -111,6 +109,17 @@ export async function visit(base, path = "/", { offline = false, ...options } = 
     await context.close();
   };
   return { page, guard, context };
+}
+
+/** Takes a picture of what is open and closes it: called after a case, and of use when it failed. */
+export async function clear(failed) {
+  for (const context of browser?.contexts() ?? []) {
+    for (const [index, page] of context.pages().entries()) {
+      if (failed) await page.screenshot({ path: join(ARTEFACTS, `failed-${failed.replace(/\W+/g, "-").slice(0, 60)}-${index}.png`) }).catch(() => {});
+      if (failed) console.log(`        at ${page.url()}`);
+    }
+    await context.close().catch(() => {});
+  }
 }
 
 export async function shot(page, name) {

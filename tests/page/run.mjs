@@ -8,7 +8,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ARTEFACTS, Server, close, launch } from "./harness.mjs";
+import { ARTEFACTS, Server, clear, close, launch } from "./harness.mjs";
 import { scripted } from "./scripted.mjs";
 import { shop } from "./shop.mjs";
 
@@ -34,8 +34,10 @@ async function run(name, work) {
   } catch (error) {
     failures.push(name);
     console.log(`  FAIL  ${name}\n        ${String(error.message ?? error).split("\n").slice(0, 12).join("\n        ")}`);
+    await clear(name);
   } finally {
     clearTimeout(timer);
+    await clear();
   }
 }
 

@@ -132,11 +132,11 @@ export const scripted = {
 
   async "a session that is not there, and a view of nothing"({ url }) {
     const { page, guard } = await visit(url, "/chat/nobody?user=nobody", { offline: true });
-    await page.getByText("no such session").waitFor();
+    await page.getByText("no such session", { exact: false }).waitFor();
     await page.getByRole("link", { name: "Start a new conversation" }).click();
     await page.locator(".examples button").first().waitFor();
     await page.goto(`${url}/runs/${"0".repeat(32)}`);
-    await page.getByText("there is no such run").waitFor();
+    await page.getByText("no such run").waitFor();
     await shot(page, "error");
     await guard();
   },

@@ -52,6 +52,67 @@ export const shop = {
     await guard();
   },
 
+  async "by keyboard alone: keys, search, lists, a message, a decision"(base) {
+    const { page, guard } = await visit(base);
+    await page.locator(".examples button").first().waitFor();
+    await page.keyboard.type("What is 6 * 7?");
+    await page.keyboard.press("Enter");
+    await answer(page, 1);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("?");
+    await page.getByRole("dialog").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.keyboard.press("g");
+    await page.keyboard.press("r");
+    await page.locator("table.runs tbody tr").first().waitFor();
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/runs\/[0-9a-f]{32}/);
+    await page.locator(".timeline .row").first().waitFor();
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.locator(".row.open").waitFor();
+    await page.keyboard.press("[");
+    await page.waitForURL(/at=\d+/);
+    await page.keyboard.press("/");
+    await page.keyboard.type("6 * 7");
+    await page.locator(".found [role=option]").first().waitFor();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/chat\//);
+    await answer(page, 1);
+    await page.keyboard.press("n");
+    await page.waitForURL(/\/chat$/);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("c");
+    await page.keyboard.type("What is 6 * 9?");
+    await page.keyboard.press("Shift+Enter");
+    await page.keyboard.type("And why?");
+    await page.keyboard.press("Enter");
+    const turn = await answer(page, 1);
+    equal(await turn.locator(".said").innerText(), "What is 6 * 9?\nAnd why?", "a message of two lines");
+
+    await page.keyboard.type("MA-10198 arrived damaged, I want my money back");
+    await page.keyboard.press("Enter");
+    await page.locator(".approval").waitFor();
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("g");
+    await page.keyboard.press("a");
+    await page.locator(".cards .approval").waitFor();
+    await page.keyboard.press("j");
+    for (let step = 0; step < 8; step += 1) {
+      await page.keyboard.press("Tab");
+      if ((await page.evaluate(() => document.activeElement.textContent)) === "Refuse") break;
+    }
+    await page.keyboard.press("Enter");
+    await page.locator(".empty").waitFor();
+    await page.goBack();
+    await answer(page, 2);
+    check((await page.locator(".approval").innerText()).includes("Refused"), "the decision stands in the conversation");
+    await focusVisible(page, 24);
+    await guard();
+  },
+
   async "an approval under Approvals, which the open conversation follows by itself"(base) {
     const { page, guard } = await visit(base);
     await say(page, "MA-10198 arrived damaged, I want my money back");
@@ -103,49 +164,6 @@ export const shop = {
     await answer(page, 1);
     await say(page, "What is 2 + 2?");
     check((await (await answer(page, 2)).innerText()).includes("4"), "the fork goes on");
-    await guard();
-  },
-
-  async "by keyboard alone: keys, search, lists, a message, a decision"(base) {
-    const { page, guard } = await visit(base);
-    await page.locator(".examples button").first().waitFor();
-    await page.keyboard.type("What is 6 * 7?");
-    await page.keyboard.press("Enter");
-    await answer(page, 1);
-    await page.keyboard.press("Escape");
-    await page.keyboard.press("?");
-    await page.getByRole("dialog").waitFor();
-    await page.keyboard.press("Escape");
-    await page.getByRole("dialog").waitFor({ state: "detached" });
-    await page.keyboard.press("g");
-    await page.keyboard.press("r");
-    await page.locator("table.runs tbody tr").first().waitFor();
-    await page.keyboard.press("j");
-    await page.keyboard.press("Enter");
-    await page.waitForURL(/\/runs\/[0-9a-f]{32}/);
-    await page.locator(".timeline .row").first().waitFor();
-    await page.keyboard.press("j");
-    await page.keyboard.press("Enter");
-    await page.locator(".row.open").waitFor();
-    await page.keyboard.press("[");
-    await page.waitForURL(/at=\d+/);
-    await page.keyboard.press("/");
-    await page.keyboard.type("6 * 7");
-    await page.locator(".found [role=option]").first().waitFor();
-    await page.keyboard.press("Enter");
-    await page.waitForURL(/\/chat\//);
-    await answer(page, 1);
-    await page.keyboard.press("n");
-    await page.waitForURL(/\/chat$/);
-    await page.keyboard.press("Escape");
-    await page.keyboard.press("c");
-    await page.keyboard.type("What is 6 * 9?");
-    await page.keyboard.press("Shift+Enter");
-    await page.keyboard.type("And why?");
-    await page.keyboard.press("Enter");
-    const turn = await answer(page, 1);
-    equal(await turn.locator(".said").innerText(), "What is 6 * 9?\nAnd why?", "a message of two lines");
-    await focusVisible(page, 24);
     await guard();
   },
 

@@ -26,13 +26,17 @@ const REMEDY = {
   body_too_large: "Shorten the message.",
   already_answered: "Somebody else was faster; nothing is left to do.",
   session_exists: "Choose another name.",
+  run_not_found: "It was deleted, or your key may not see it. Runs has what there is.",
+  session_not_found: "It was deleted, or belongs to another user.",
+  call_not_found: "Only model calls have something that a model saw.",
 };
 
 /** Returns what an error says, and what to do about it. @param {any} error */
 export function explain(error) {
   if (!(error instanceof ApiError)) return { title: String(error?.message ?? error), hint: "", id: "" };
   const hint = error.hint ?? REMEDY[error.code] ?? (error.status >= 500 ? "Try again; if it stays, look at the server's log." : "");
-  return { title: error.message, hint, id: error.requestId ?? "" };
+  const title = error.message.charAt(0).toUpperCase() + error.message.slice(1);
+  return { title, hint, id: error.requestId ?? "" };
 }
 
 /** @param {any} error */

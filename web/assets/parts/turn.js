@@ -25,8 +25,12 @@ export function turnPart(turn, run) {
   const foot = h("footer", "dim small");
   const el = h("article", { class: "turn", "aria-label": "Turn", data: { turn: String(turn.id) } }, h("div", "user", said), h("div", "reply", segments, end, foot));
   let stamp = "";
+  let over = false;
   /** @param {Turn} now */
   const update = (now) => {
+    // A turn that is over does not change; a long conversation has hundreds of them.
+    if (over) return;
+    over = now.ended !== null;
     sync(segments, cut(now), (segment) => segment.id, (segment) => draw(segment, run));
     el.classList.toggle("live", now.ended === null);
     const next = `${now.state} ${now.cancelling} ${now.ended}`;

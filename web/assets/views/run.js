@@ -38,7 +38,7 @@ export function run(root, address, shell, head) {
   /** The turns that are folded. @type {Set<number>} */
   const folded = new Set();
 
-  const feed = new Feed(frame(draw), (error) => fill(note, failure(error, () => feed.follow(id))));
+  const feed = new Feed(frame(draw), (error) => fill(note, failure(error, error.status === 404 ? undefined : () => feed.follow(id))));
   const note = h("div", null, h("p", "line dim", "Opening…"));
   const title = h("h2", "run-title");
   const state = badge("idle");
@@ -61,6 +61,7 @@ export function run(root, address, shell, head) {
   fill(head, back, flip, button("Fork from here", fork, {}, icon("fork"), h("span", null, "Fork")), button("Check by replay", replay, {}, icon("check"), h("span", null, "Replay")), stop);
   const table = h("div", { class: "run", hidden: true }, h("header", null, h("div", "line", title, state), about, sums), time, asks, h("section", { class: "grid", "aria-label": "Steps" }, scale, rows), list.el);
   root.append(h("div", "pad", note, table));
+  head.hidden = true;
 
   function turnOver() {
     raw = !raw;
@@ -94,6 +95,7 @@ export function run(root, address, shell, head) {
   function draw() {
     if (!feed.current && !feed.state.turns.length) return;
     note.replaceChildren();
+    head.hidden = false;
     table.hidden = false;
     const run = shown();
     const ended = at ? (feed.entries.find((entry) => entry.seq === run.seq)?.at ?? null) : null;
@@ -255,6 +257,7 @@ export function run(root, address, shell, head) {
     title: "Run",
     leave() {
       clearInterval(pulse);
+      head.hidden = false;
       feed.close();
     },
     go(next) {
