@@ -1,5 +1,6 @@
 """schemathesis over the running server's OpenAPI document, with data that fits it and data that does not."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -31,14 +32,16 @@ def test_the_server_keeps_to_its_openapi_document(start, tmp_path, known):
     waits = server.turn("pays", "Pay", session_id="waits")
     config = "[parameters]\n"
     if known:
-        config += f'"path.agent" = "plain"\n"path.run" = "{waits["run_id"]}"\n"path.session" = "one"\n'
+        calls = [event["seq"] for event in server.events(waits["run_id"]) if event["type"] == "model_called"]
+        names = {"agent": "plain", "run": waits["run_id"], "session": "one", "call": calls[0], "id": "default"}
+        config += "".join(f'"path.{name}" = {json.dumps(value)}\n' for name, value in names.items())
     (tmp_path / "schemathesis.toml").write_text(config)
     command = [
         os.path.join(os.path.dirname(sys.executable), "schemathesis"),
         "run", f"{server.url}/openapi.json",
         "--checks", CHECKS, "--mode", "all", "--phases", "examples,coverage,fuzzing",
         "--max-examples", EXAMPLES, "--generation-deterministic", "--workers", "2",
-        "--request-timeout", "30", "--no-color",
+        "--request-timeout", "60", "--no-color",
         # As the administrator, because a key that it makes closes the server to everybody else.
         "--header", f"Authorization: Bearer {server.token}",
         # Prometheus' text form has its own test.
