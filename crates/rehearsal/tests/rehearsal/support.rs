@@ -56,12 +56,15 @@ pub fn calls(reply: &ModelReply) -> Vec<ToolUse> {
     reply.message.tool_uses().cloned().collect()
 }
 
+/// What a tool does with its arguments.
+type Run<'a> = dyn Fn(&str, &Value) -> Result<Value, String> + 'a;
+
 /// A conversation with tools that answer.
 pub struct Stage<'a> {
     pub messages: Vec<Message>,
     pub tools: Vec<ToolSpec>,
     pub made: Vec<ToolUse>,
-    run: Box<dyn Fn(&str, &Value) -> Result<Value, String> + 'a>,
+    run: Box<Run<'a>>,
 }
 
 impl<'a> Stage<'a> {
