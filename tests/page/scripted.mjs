@@ -82,11 +82,17 @@ export const scripted = {
     await say(page, "And another one");
     await page.getByText("Queued").waitFor();
     await shot(page, "chat-queued");
+    await say(page, "And a third");
+    const third = page.locator(".turns > .turn").nth(2);
+    await third.getByRole("button", { name: "Withdraw" }).click();
+    await third.getByText("Cancelled").waitFor();
     await answer(page, 1);
     await page.waitForFunction(() => document.querySelectorAll(".turns > .turn")[1]?.querySelector(".prose"));
     await page.getByRole("button", { name: "Stop" }).click();
     await answer(page, 2);
-    equal(await page.locator(".turns > .turn").count(), 2, "turns");
+    const { events } = await api(url, `/v1/runs/${await runOf(url, page)}/events?limit=200`);
+    equal(events.filter((event) => event.type === "turn_queued").length, 2, "turns that waited");
+    equal(events.filter((event) => event.type === "queued_turn_started").length, 1, "turns of them that began");
     await guard();
   },
 

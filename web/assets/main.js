@@ -185,7 +185,7 @@ function key(event) {
   if (to) go(to);
   else if (event.key === "/") search.focus();
   else if (event.key === "?") void showKeys();
-  else if (event.key === "g") waitsForGo = Date.now() + 1200;
+  else if (event.key === "g") waitsForGo = Date.now() + 2000;
   else if (!view?.key?.(event)) return;
   event.preventDefault();
 }

@@ -48,7 +48,7 @@ export function axis(turns, now) {
   const length = Math.max(10, ...spent);
   const unit = nice(length / 4);
   const ticks = [];
-  for (let ms = 0; ms <= length; ms += unit) ticks.push({ at: ms / length, ms });
+  for (let ms = 0; ms <= length * 0.94; ms += unit) ticks.push({ at: ms / length, ms });
   return { length, ticks, at: (turn, time) => Math.min(1, worked(turn, time, idle.get(turn.id) ?? []) / length) };
 }
 

@@ -1,13 +1,15 @@
 // A turn of a conversation: what the person said, the steps behind the answer, decisions, the answer, how it ended.
 
+import { path, post } from "../api.js";
 import { words } from "../store/run.js";
 import { card } from "./approval.js";
-import { copier, fill, h, sync, text } from "./dom.js";
+import { button, copier, fill, h, sync, text } from "./dom.js";
 import { count, duration, money, plural, tokens, usageText } from "./format.js";
 import { icon } from "./icons.js";
 import { markdown } from "./markdown.js";
 import { inputs, stepRow } from "./row.js";
 import { ADVICE, stateWord } from "./states.js";
+import { toastError } from "./toast.js";
 
 /** @typedef {import('../types').Turn} Turn */
 /** @typedef {import('../types').Step} Step */
@@ -36,7 +38,7 @@ export function turnPart(turn, run) {
     const next = `${now.state} ${now.cancelling} ${now.ended}`;
     if (next === stamp) return;
     stamp = next;
-    fill(end, ...ending(now));
+    fill(end, ...ending(now, run()));
     fill(foot, ...totals(now, run()));
   };
   update(turn);
@@ -148,9 +150,9 @@ function doing({ steps }) {
   return [tools.length ? `Used ${tools.join(", ")}` : answered, plural(steps.length, "step"), duration(spent)].join(" · ");
 }
 
-/** @param {Turn} turn @returns {Node[]} */
-function ending(turn) {
-  if (turn.state === "queued") return [h("p", "line", icon("runs"), "Queued: it begins when the turn before it is over.")];
+/** @param {Turn} turn @param {string} run @returns {Node[]} */
+function ending(turn, run) {
+  if (turn.state === "queued") return [h("p", "line", icon("runs"), "Queued: it begins when the turn before it is over.", button("Withdraw", () => withdraw(turn, run), { class: "small" }))];
   if (turn.ended === null) return turn.cancelling ? [h("p", "line", icon("stop"), "Stopping…")] : [];
   if (turn.state === "completed") return [];
   const bad = !["cancelled", "interrupted"].includes(turn.state);
@@ -159,6 +161,15 @@ function ending(turn) {
     turn.why && turn.why !== turn.state ? h("p", null, turn.why) : null,
     ADVICE[turn.state] ? h("p", "dim", ADVICE[turn.state]) : null,
   ))];
+}
+
+/** Takes back a turn that waits. @param {Turn} turn @param {string} run */
+async function withdraw(turn, run) {
+  try {
+    await post(path("v1", "runs", run, "cancel"), { turn: turn.id });
+  } catch (error) {
+    toastError(error);
+  }
 }
 
 /** @param {Turn} turn @param {string} run */

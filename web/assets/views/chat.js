@@ -61,7 +61,7 @@ export function chat(root, address, shell, head) {
 
   const agent = h("select", { "aria-label": "Agent", on: { change: () => chooseAgent(agent.value) } });
   const who = h("input", { type: "text", class: "who", "aria-label": "As user", maxlength: 128, spellcheck: "false", autocomplete: "off", on: { change: () => chooseUser(who.value) } });
-  const timeline = h("a", { class: "button", hidden: true }, icon("runs"), h("span", null, "Time line"));
+  const timeline = h("a", { class: "button", hidden: true, "aria-label": "Time line", title: "Time line" }, icon("runs"), h("span", null, "Time line"));
   const menu = button("Conversations", () => drawer(!side.classList.contains("open")), { class: "quiet only-narrow" }, icon("menu"));
   fill(head, menu, h("label", "pick", h("span", "dim small", "Agent"), agent), h("label", "pick", h("span", "dim small", "as user"), who), timeline);
 
