@@ -30,6 +30,8 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Error> {
     super::runtime()?.block_on(async {
         let setup = Setup { listen: args.listen, model: args.model, announce: true, ..Setup::of(&args.target) };
+        // Before anybody can know that it runs, so that nobody's wish to stop it finds the system's own handler.
+        let stop = stop_signal()?;
         let instance = compose::start(setup).await?;
         say(format!("bedplate {} serves {}", env!("CARGO_PKG_VERSION"), instance.project));
         say(format!("  page   {}", instance.running.url));
@@ -39,28 +41,33 @@ pub fn run(args: Args) -> Result<(), Error> {
             say(format!("  note   {line}"));
         }
         instance.report_discovery(|line| say(format!("  model  {line}")));
-        stop_signal().await;
+        stop.await;
         say("stopping: what is under way goes on at the next start");
         instance.stop().await;
         Ok(())
     })
 }
 
-/// Returns when the process is asked to stop.
-async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Listens for the wish to stop from here on; what is returned resolves with the first one.
+///
+/// # Errors
+/// When the system refuses to tell.
+fn stop_signal() -> Result<impl Future<Output = ()>, Error> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-            let _ = interrupt.await;
-            return;
-        };
-        tokio::select! {
-            _ = interrupt => {}
-            _ = terminate.recv() => {}
-        }
+        let failed = |error| Error::failed(format!("failed to listen for signals: {error}"));
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        })
     }
     #[cfg(not(unix))]
-    let _ = interrupt.await;
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
