@@ -1,9 +1,9 @@
 //! Which tool a clause of a question asks for.
 
 use crate::{
-    read::Reading,
+    read::{Reading, What},
     schema::{Param, Tool},
-    words::{Token, stop, synonyms},
+    words::{Token, stop, superlative, synonyms},
 };
 use std::collections::HashMap;
 
@@ -71,7 +71,12 @@ impl Toolbox {
             .skip(window.0)
             .position(|token| token.word && !stop::is_stop(&token.lower))
             .map(|at| at + window.0);
+        let topic = topic_start(reading, window).filter(|_| !tool.params.iter().any(crate::fill::query::is_query));
         for (at, token) in reading.tokens.iter().enumerate().take(window.1 + 1).skip(window.0) {
+            // "manga about time travel" asks for no time.
+            if topic.is_some_and(|topic| at >= topic) || superlative::is_one(&token.lower) {
+                continue;
+            }
             if !telling(token) || seen.contains(&token.stem.as_str()) {
                 continue;
             }
@@ -102,6 +107,13 @@ impl Toolbox {
                     1.0
                 };
         }
+        if general(reading, window) {
+            if tool.personal {
+                fit.overlap *= 0.45;
+            } else if tool.topical && !tool.open && self.speaks_of(tool, reading, window) {
+                fit.overlap += 1.0;
+            }
+        }
         // An exact name is as clear as it gets.
         let lower = reading.text.to_lowercase();
         if tool.name.len() > 3 && lower.contains(&tool.name.to_lowercase()) {
@@ -120,6 +132,17 @@ impl Toolbox {
         let named = if loud.is_empty() { 0.5 } else { hits as f64 / loud.len() as f64 };
         fit.named = named;
         fit
+    }
+
+    /// Returns whether a tool's description or examples have a word of the clause that no function word is.
+    fn speaks_of(&self, tool: &Tool, reading: &Reading, window: (usize, usize)) -> bool {
+        reading.tokens.iter().take(window.1 + 1).skip(window.0).filter(|token| telling(token)).any(|token| {
+            // "Return" says little in a description, and much in a question.
+            let clear = !stop::is_faint(&token.stem) || token.lower.starts_with("return");
+            let own = |stem: &String| clear && likeness(stem, &token.stem, token.groups) >= 0.8;
+            let shown = tool.params.iter().flat_map(|param| &param.examples).any(|(_, stems)| stems.iter().any(own));
+            shown || tool.stems.iter().any(own)
+        })
     }
 
     fn weight(&self, stem: &str, plain: bool) -> f64 {
@@ -187,6 +210,60 @@ fn likeness(own: &str, stem: &str, groups: &[usize]) -> f64 {
     } else {
         0.0
     }
+}
+
+/// Returns whether a clause asks how things are done in general: nothing in it belongs to the person, and it names no id.
+#[must_use]
+pub fn general(reading: &Reading, window: (usize, usize)) -> bool {
+    let tokens = reading.tokens.get(window.0..reading.tokens.len().min(window.1 + 1)).unwrap_or(&[]);
+    let Some(first) = tokens
+        .iter()
+        .find(|token| token.word && !matches!(token.lower.as_str(), "and" | "so" | "but" | "also" | "hi" | "hello"))
+    else {
+        return false;
+    };
+    let asks = stop::is_question(&first.lower)
+        || first.lower == "may"
+        || reading.lower(window.1) == "?"
+        || tokens.iter().any(|token| token.lower == "about");
+    let pair = |a: &[&str], b: &[&str]| {
+        tokens.windows(2).any(|pair| a.contains(&pair[0].lower.as_str()) && b.contains(&pair[1].lower.as_str()))
+    };
+    let owned = tokens.iter().any(|token| matches!(token.lower.as_str(), "my" | "mine" | "our" | "we" | "i've"))
+        || pair(&["i"], &["have", "ordered", "bought", "got", "own", "made", "placed"])
+        || pair(&["did", "have", "had"], &["i"]);
+    let coded = reading
+        .spans
+        .iter()
+        .any(|span| span.what == What::Code && span.tokens.0 >= window.0 && span.tokens.1 <= window.1);
+    asks && !owned && !coded
+}
+
+/// Returns where the subject matter begins in "manga about time travel"; none for "information about …".
+fn topic_start(reading: &Reading, window: (usize, usize)) -> Option<usize> {
+    const INTRODUCED: &[&str] = &[
+        "information",
+        "info",
+        "details",
+        "facts",
+        "news",
+        "data",
+        "report",
+        "know",
+        "hear",
+        "learn",
+        "curious",
+        "question",
+        "questions",
+    ];
+    let about =
+        (window.0 + 1..=window.1.min(reading.tokens.len().checked_sub(1)?)).find(|at| reading.lower(*at) == "about")?;
+    let before = &reading.tokens[about - 1];
+    let thing = before.word
+        && !INTRODUCED.contains(&before.lower.as_str())
+        && (!stop::is_stop(&before.lower) || matches!(before.lower.as_str(), "something" | "anything"))
+        && !stop::is_command(&before.lower);
+    thing.then_some(about + 1)
 }
 
 fn telling(token: &Token) -> bool {

@@ -29,6 +29,10 @@ pub struct Tool {
     pub plain: bool,
     /// Whether it looks up anything whatever: one required free text, and no topic of its own.
     pub open: bool,
+    /// Whether it shows what belongs to the person who asks.
+    pub personal: bool,
+    /// Whether the words of a topic are all that it needs.
+    pub topical: bool,
 }
 
 /// Words of tools that look up anything.
@@ -164,9 +168,19 @@ impl Tool {
             params: properties(&spec.input_schema, &spec.input_schema, 0),
             plain: false,
             open: false,
+            personal: own_things(spec),
+            topical: false,
         };
         tool.plain = tool.name_stems.iter().all(|stem| stop::is_faint(stem) || stop::is_stop(stem));
         tool.open = tool.looks_up_anything();
+        tool.topical = {
+            let mut required = tool.required();
+            required.next().is_some_and(crate::fill::query::is_query) && required.next().is_none()
+        };
+        for param in tool.params.iter_mut().filter(|param| crate::fill::expression::wanted(param)) {
+            // How a power or a root is written may stand with the tool and not with its parameter.
+            param.description = format!("{} {}", param.description, spec.description);
+        }
         tool
     }
 
@@ -372,6 +386,17 @@ fn param(name: &str, schema: &Value, required: bool, root: &Value, depth: usize)
             .map(|items| Box::new(param(name, items, true, root, depth + 1))),
         properties: if kind == Kind::Object && deeper { properties(&schema, root, depth + 1) } else { Vec::new() },
     }
+}
+
+/// Returns whether a tool shows what belongs to the person who asks, by its name or by what it says of an owner.
+fn own_things(spec: &ToolSpec) -> bool {
+    let about = unquoted(&spec.description).to_lowercase();
+    let owners = ["customer", "user", "caller", "member", "employee", "patient", "account"];
+    stems(&spec.name).iter().any(|stem| stem == "my")
+        || about.contains(" own ")
+        || owners.iter().any(|owner| {
+            about.contains(&format!("of the {owner} ")) || about.contains(&format!("the {owner}'s orders"))
+        })
 }
 
 /// Leaves out what a text has in double quotes.

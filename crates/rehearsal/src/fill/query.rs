@@ -3,7 +3,7 @@
 use super::Scope;
 use crate::{
     schema::Param,
-    words::{stop, synonyms},
+    words::{Token, stop, superlative, synonyms},
 };
 
 /// Returns whether a parameter takes the words of the question themselves.
@@ -50,7 +50,8 @@ pub fn read(param: &Param, scope: &mut Scope<'_>, siblings: usize) -> Option<(St
         return Some((scope.reading.spans[quote].text.clone(), 1.0));
     }
     let (first, last) = object(scope)?;
-    let untouched = !scope.used[first..=last].iter().any(|used| *used);
+    let ranked = (first..=last).any(|at| superlative::covers(&scope.reading.tokens, at));
+    let untouched = !ranked && !scope.used[first..=last].iter().any(|used| *used);
     let text = if untouched && (siblings == 1 || last - first < 8) {
         joined(scope, first, last, siblings > 1 || last - first > 8)
     } else {
@@ -69,13 +70,16 @@ fn object(scope: &Scope<'_>) -> Option<(usize, usize)> {
     let end = scope.window.1.min(tokens.len().checked_sub(1)?);
     let filler = |at: usize| {
         let lower = tokens[at].lower.as_str();
-        !tokens[at].word || stop::is_stop(lower) || stop::is_command(lower) || stop::is_question(lower)
+        !tokens[at].word
+            || stop::is_stop(lower)
+            || stop::is_command(lower) && !topic_verb(tokens, at)
+            || stop::is_question(lower)
     };
     let mut first = scope.window.0;
     let about = (first..end.min(first + 9)).find(|at| tokens[*at].lower == "about");
-    if let Some(about) =
-        about.filter(|about| !tokens[scope.window.0 + 1..*about].iter().any(|token| token.capital() || token.digit()))
-    {
+    if let Some(about) = about.filter(|about| {
+        !(scope.window.0 + 1..*about).any(|at| tokens[at].capital() || tokens[at].digit() || qualifies(scope, at))
+    }) {
         first = about + 1;
     }
     while first <= end && (filler(first) || lead(scope, first)) {
@@ -88,6 +92,10 @@ fn object(scope: &Scope<'_>) -> Option<(usize, usize)> {
     {
         last -= 1;
     }
+    // "what does X mean" asks for X.
+    if last > first && matches!(tokens[last].lower.as_str(), "mean" | "means") {
+        last -= 1;
+    }
     if first > end {
         // Nothing but small words: take them as they are.
         let first = (scope.window.0..=end).find(|at| {
@@ -96,6 +104,32 @@ fn object(scope: &Scope<'_>) -> Option<(usize, usize)> {
         return (first <= last.max(first)).then_some((first, last.max(first)));
     }
     Some((first, last))
+}
+
+/// Returns whether a word before "about" says of what kind the things should be: "something funny about cats".
+fn qualifies(scope: &Scope<'_>, at: usize) -> bool {
+    const OPEN: &[&str] = &["something", "anything", "stuff", "story", "stories", "things"];
+    let token = &scope.reading.tokens[at];
+    let near = (at + 1..=at + 2).any(|next| {
+        scope.reading.lower(next) == "about" && (next == at + 1 || OPEN.contains(&scope.reading.lower(at + 1)))
+    });
+    let before = at.checked_sub(1).map_or("", |at| scope.reading.lower(at));
+    near && token.word
+        && !stop::is_stop(&token.lower)
+        && !stop::is_command(&token.lower)
+        && !stop::is_question(&token.lower)
+        && !scope.task.contains(&token.stem)
+        && (OPEN.contains(&before) || OPEN.contains(&scope.reading.lower(at + 1)))
+}
+
+/// Returns whether a word that may be an order is a thing or a matter here: "your return policy", "can I return …".
+fn topic_verb(tokens: &[Token], at: usize) -> bool {
+    const MATTERS: &[&str] = &[
+        "return", "book", "order", "buy", "cancel", "change", "send", "track", "purchase", "reserve", "rent", "place",
+    ];
+    let before = at.checked_sub(1).map_or("", |at| tokens[at].lower.as_str());
+    matches!(before, "a" | "an" | "the" | "your" | "my" | "our" | "their")
+        || matches!(before, "i" | "you" | "we" | "to") && MATTERS.contains(&tokens[at].lower.as_str())
 }
 
 /// Returns whether a word introduces the object ("information about X", "meaning of X", "articles on X").
@@ -139,6 +173,7 @@ fn names_content(scope: &Scope<'_>, first: usize, last: usize) -> bool {
         token.word
             && !scope.used[at]
             && !stop::is_stop(&token.lower)
+            && !superlative::covers(&scope.reading.tokens, at)
             && (token.capital() && at > first || !scope.task.iter().any(|own| synonyms::alike(own, &token.stem)))
     })
 }
@@ -149,7 +184,14 @@ fn joined(scope: &Scope<'_>, first: usize, last: usize, tidy: bool) -> String {
         return scope.reading.slice(first, last).to_owned();
     }
     // The tool's own words say what is searched, not what for; they stay only when nothing else does.
-    let kept: Vec<usize> = (first..=last).filter(|at| tokens[*at].word && !scope.used[*at]).collect();
+    let currency = |at: usize| {
+        matches!(tokens[at].lower.as_str(), "dollar" | "dollars" | "usd" | "euro" | "euros" | "pounds" | "cents")
+            && at > 0
+            && scope.used[at - 1]
+    };
+    let kept: Vec<usize> = (first..=last)
+        .filter(|at| tokens[*at].word && !scope.used[*at] && !currency(*at) && !superlative::covers(tokens, *at))
+        .collect();
     let content: Vec<usize> = kept.iter().copied().filter(|at| !stop::is_stop(&tokens[*at].lower)).collect();
     let own: Vec<usize> = content
         .iter()

@@ -12,6 +12,7 @@ use crate::{
     fill::Filled,
     read::Reading,
     turn::Turn,
+    words::{stop, superlative},
 };
 use bedplate_core::time::Timestamp;
 use serde_json::{Map, Value};
@@ -272,7 +273,16 @@ fn rank(toolbox: &Toolbox, reading: &Reading, window: (usize, usize)) -> Vec<(us
             strong_shape(tool, &filled) + if tool.open { informational(reading, window, &filled) } else { 0.0 };
         #[expect(clippy::cast_precision_loss, reason = "small counts")]
         let lack = filled.missing.len() as f64;
-        *score = fit.overlap + 0.6 * fit.named + 0.35 * filled.evidence.min(3.0) + shaped - 0.8 * lack.min(4.0);
+        // Who says the tool's own verb and thing wants it, and is asked for the rest.
+        let ordered = fit.named >= 0.6 && stop::is_command(opening(reading, window));
+        let lacking = if ordered { 0.2 * lack.min(4.0) } else { 0.8 * lack.min(4.0) };
+        // Only a search is ranked over all there is.
+        let ranked =
+            superlative::ranking(&reading.tokens).is_some() && tool.params.iter().any(crate::fill::query::is_query);
+        let shaped = shaped
+            + if ranked && fit.overlap > 0.5 { 0.4 } else { 0.0 }
+            + named_thing(tool, reading, window, &filled, fit);
+        *score = fit.overlap + 0.6 * fit.named + 0.35 * filled.evidence.min(3.0) + shaped - lacking;
         fit.lack = lack;
         fit.shape = shaped;
     }
@@ -331,6 +341,35 @@ fn informational(reading: &Reading, window: (usize, usize), filled: &Filled) -> 
     }) || has("look") && has("up")
         || has("find") && has("out");
     if asks && !own { 1.3 } else { 0.0 }
+}
+
+/// Returns the first telling word of a clause.
+fn opening(reading: &Reading, window: (usize, usize)) -> &str {
+    reading
+        .tokens
+        .iter()
+        .take(window.1 + 1)
+        .skip(window.0)
+        .find(|token| token.word && !stop::is_stop(&token.lower))
+        .map_or("", |token| token.lower.as_str())
+}
+
+/// Returns a bonus for a question that names the one thing a tool tells everything about: "who wrote Iron Sparrow?".
+fn named_thing(
+    tool: &crate::schema::Tool,
+    reading: &Reading,
+    window: (usize, usize),
+    filled: &Filled,
+    fit: &Fit,
+) -> f64 {
+    let mut required = tool.required();
+    let (Some(param), None) = (required.next(), required.next()) else { return 0.0 };
+    let asks = stop::is_question(reading.lower(window.0)) || reading.lower(window.1) == "?";
+    let title = param.kind == crate::schema::Kind::Text && param.named(&["title", "product", "item", "book"]);
+    let name = filled.sources.iter().any(|(own, span)| {
+        *own == param.name && matches!(reading.spans[*span].what, crate::read::What::Name | crate::read::What::Quoted)
+    });
+    if asks && title && name && fit.overlap >= 0.2 { 0.9 } else { 0.0 }
 }
 
 /// Returns a bonus for arguments whose shape alone says what is meant: arithmetic, an id of the tool's own pattern.

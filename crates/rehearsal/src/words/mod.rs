@@ -5,6 +5,7 @@ pub mod number;
 pub mod places;
 pub mod stem;
 pub mod stop;
+pub mod superlative;
 pub mod synonyms;
 pub mod units;
 

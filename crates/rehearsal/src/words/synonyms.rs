@@ -194,6 +194,10 @@ const LINES: &[&str] = &[
     "dozen twelve",
     "male man men boy",
     "female woman women girl",
+    "pay payment paying paid card",
+    "funny comedy humorous hilarious humor",
+    "scary horror creepy frightening spooky",
+    "sad drama touching moving",
     "ascending increasing rising",
     "descending decreasing falling",
 ];
