@@ -8,6 +8,7 @@ mod error;
 mod extract;
 pub mod key;
 mod metrics;
+mod opening;
 mod page;
 mod request;
 pub mod routes;

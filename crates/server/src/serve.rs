@@ -1,6 +1,6 @@
 //! The accept loop: connections with TCP_NODELAY, header time-outs against slow senders, graceful shutdown.
 
-use crate::App;
+use crate::{App, opening::Opening};
 use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -12,6 +12,9 @@ use tokio::net::TcpListener;
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How often an HTTP/2 client is asked whether it is still there; one that does not answer is hung up on.
+const PING: Duration = Duration::from_secs(30);
 
 /// How long open requests may go on after the shutdown began.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -33,7 +36,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING).max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -53,7 +56,7 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
         // A stream without NODELAY still works, only slower.
         let _ = stream.set_nodelay(true);
         let connection = builder
-            .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router.clone()))
+            .serve_connection_with_upgrades(TokioIo::new(Opening::new(stream, HEADER_TIMEOUT)), TowerToHyperService::new(router.clone()))
             .into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
