@@ -3,7 +3,7 @@
 use crate::{App, error::ApiError, key};
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts, uri::Authority},
 };
 use bedplate_core::id::{Tenant, UserId};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use std::net::IpAddr;
 /// The rule of who is let in.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// Host names beside loopback ones under which the server may be addressed.
+    /// Host names beside loopback ones under which the server may be addressed while it is open.
     pub hosts: Vec<String>,
     /// Origins beside loopback ones whose pages may call it.
     pub origins: Vec<String>,
@@ -25,21 +25,34 @@ impl Access {
     /// Refuses a request that a foreign page or a rebound name may have sent.
     ///
     /// A browser sends `Origin` with what a page does and `Host` with the name that the page's address has; a page
-    /// elsewhere, or a name that somebody pointed at this machine, is recognised by them (DNS rebinding).
-    pub(crate) fn check_source(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
-        let host = headers.get(header::HOST).map(HeaderValue::to_str).transpose().ok().flatten();
-        let host = host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str)).unwrap_or_default();
-        if !self.allows_host(host) {
+    /// elsewhere, or a name that somebody pointed at this machine, is recognised by them (DNS rebinding). Where every
+    /// request needs a key, a rebound name gains nothing, and the server is reached under names that it does not know.
+    pub(crate) fn check_source(&self, method: &Method, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+        if self.open_without_keys && !self.allows_hosts(headers, uri) {
             return Err(ApiError::forbidden("foreign_host", "this server is not addressed by that host name")
                 .hint("name the host in [server] allowed_hosts"));
         }
-        match headers.get(header::ORIGIN) {
-            Some(origin) if !self.allows_origin(origin) => {
-                Err(ApiError::forbidden("foreign_origin", "pages of that origin may not call this server")
-                    .hint("name the origin in [server] allowed_origins"))
-            }
-            _ => Ok(()),
+        let foreign = match headers.get(header::ORIGIN) {
+            Some(origin) => !self.allows_origin(origin),
+            None => is_of_foreign_page(method, headers),
+        };
+        if foreign {
+            return Err(ApiError::forbidden("foreign_origin", "pages of that origin may not call this server")
+                .hint("name the origin in [server] allowed_origins"));
         }
+        Ok(())
+    }
+
+    /// Returns whether the request says one host at most in each of the places where it can, and each is allowed.
+    fn allows_hosts(&self, headers: &HeaderMap, uri: &Uri) -> bool {
+        let mut said = headers.get_all(header::HOST).iter();
+        let (host, second) = (said.next(), said.next());
+        let authority = uri.authority().map(Authority::as_str);
+        let host_is_good = match host {
+            Some(host) => host.to_str().is_ok_and(|host| self.allows_host(host)),
+            None => authority.is_some(),
+        };
+        second.is_none() && host_is_good && authority.is_none_or(|authority| self.allows_host(authority))
     }
 
     pub(crate) fn allows_origin(&self, origin: &HeaderValue) -> bool {
@@ -55,6 +68,14 @@ impl Access {
                 .iter()
                 .any(|allowed| allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(without_port(host)))
     }
+}
+
+/// Returns whether a browser says that a page of another site sent this, when it does not say which. A link to the page
+/// itself is no call; an image, a script, a frame or a form is one.
+fn is_of_foreign_page(method: &Method, headers: &HeaderMap) -> bool {
+    let says = |name: &str, value: &str| headers.get(name).is_some_and(|said| said.as_bytes() == value.as_bytes());
+    let is_link = matches!(*method, Method::GET | Method::HEAD) && says("sec-fetch-dest", "document");
+    says("sec-fetch-site", "cross-site") && !is_link
 }
 
 /// Returns whether `host`, with or without a port, names this machine's loopback.
@@ -123,6 +144,16 @@ impl Identity {
         }
     }
 
+    /// Refuses calls of a model itself to a key that is scoped to agents: they would go past its agents.
+    pub(crate) fn check_models(&self) -> Result<(), ApiError> {
+        match self.agents {
+            Some(_) => {
+                Err(ApiError::forbidden("agent_not_allowed", "a key that is scoped to agents may not call models itself"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Refuses what only the administrator may do.
     pub(crate) fn check_admin(&self) -> Result<(), ApiError> {
         if self.admin {
@@ -143,13 +174,13 @@ impl FromRequestParts<App> for Identity {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let access = &app.0.options.access;
-        let credential = credential(&parts.headers);
-        if let (Some(given), Some(token)) = (credential, &access.admin_token)
-            && blake3::hash(given.as_bytes()) == blake3::hash(token.as_bytes())
+        let given = credentials(&parts.headers);
+        if let Some(token) = &access.admin_token
+            && given.clone().any(|given| blake3::hash(given.as_bytes()) == blake3::hash(token.as_bytes()))
         {
             return Ok(Self { tenant: Tenant::default(), user: None, agents: None, admin: true });
         }
-        if let Some((id, secret)) = credential.and_then(key::parse) {
+        if let Some((id, secret)) = given.clone().find_map(key::parse) {
             return of_key(app, id, secret).await;
         }
         if access.open_without_keys {
@@ -158,7 +189,7 @@ impl FromRequestParts<App> for Identity {
                 return Ok(Self { tenant: Tenant::default(), user: None, agents: None, admin: true });
             }
         }
-        Err(match credential {
+        Err(match given.clone().next() {
             Some(_) => unauthorized("this is not a key of this server"),
             None => unauthorized("a key is needed").hint("send it as x-api-key; `bedplate keys create` makes one"),
         })
@@ -167,10 +198,9 @@ impl FromRequestParts<App> for Identity {
 
 async fn of_key(app: &App, id: &str, secret: &str) -> Result<Identity, ApiError> {
     let found = app.keys().get(id).await.map_err(|error| ApiError::store(&error))?;
-    let Some((key, hash)) = found.filter(|(_, hash)| app.0.options.pepper.matches(secret, hash)) else {
+    let Some((key, _)) = found.filter(|(_, hash)| app.0.options.pepper.matches(secret, hash)) else {
         return Err(unauthorized("this is not a key of this server"));
     };
-    debug_assert_eq!(hash.len(), 32);
     let now = app.now();
     if key.revoked_at.is_some() {
         return Err(unauthorized("this key was revoked"));
@@ -185,10 +215,14 @@ fn unauthorized(message: &'static str) -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
 }
 
-/// Returns the key that a request carries, in whichever of the headers that clients use for one.
-fn credential(headers: &HeaderMap) -> Option<&str> {
+/// Returns what a request carries that may be a key, in whichever of the headers that clients use for one.
+fn credentials(headers: &HeaderMap) -> impl Iterator<Item = &str> + Clone {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    text("x-api-key").or_else(|| text("authorization").and_then(|value| value.strip_prefix("Bearer "))).map(str::trim)
+    let bearer = text("authorization").and_then(|value| {
+        let (scheme, rest) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(rest)
+    });
+    [text("x-api-key"), bearer].into_iter().flatten().map(str::trim).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -213,5 +247,53 @@ mod tests {
         let allows = |origin: &'static str| access.allows_origin(&HeaderValue::from_static(origin));
         assert!(allows("http://localhost:5173") && allows("https://shop.example"));
         assert!(!allows("https://evil.example") && !allows("null") && !allows("http://localhost.evil.example"));
+    }
+
+    fn open() -> Access {
+        Access { open_without_keys: true, ..Access::default() }
+    }
+
+    fn headers(given: &[(&'static str, &'static str)]) -> HeaderMap {
+        given.iter().map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    fn code(access: &Access, method: &Method, given: &[(&'static str, &'static str)], uri: &'static str) -> Option<&'static str> {
+        let mut all = HeaderMap::new();
+        for (name, value) in given {
+            all.append(*name, HeaderValue::from_static(value));
+        }
+        access.check_source(method, &all, &Uri::from_static(uri)).err().map(|error| error.code)
+    }
+
+    #[test]
+    fn a_foreign_host_hides_behind_no_second_one() {
+        let refused = Some("foreign_host");
+        assert_eq!(code(&open(), &Method::GET, &[("host", "localhost")], "/"), None);
+        assert_eq!(code(&open(), &Method::GET, &[], "http://localhost/"), None, "HTTP/2 says it in the address");
+        assert_eq!(code(&open(), &Method::GET, &[("host", "localhost"), ("host", "evil.example")], "/"), refused);
+        assert_eq!(code(&open(), &Method::GET, &[("host", "localhost")], "http://evil.example/"), refused);
+        assert_eq!(code(&open(), &Method::GET, &[], "/"), refused);
+        // Where every request needs a key, the server has names that it does not know.
+        assert_eq!(code(&Access::default(), &Method::GET, &[("host", "bedplate.lan:7878")], "/"), None);
+    }
+
+    #[test]
+    fn a_page_of_another_site_cannot_leave_its_origin_out() {
+        let from = |site: &'static str, dest: &'static str| [("host", "localhost"), ("sec-fetch-site", site), ("sec-fetch-dest", dest)];
+        let refused = Some("foreign_origin");
+        assert_eq!(code(&open(), &Method::POST, &from("cross-site", "document"), "/agent"), refused, "a form");
+        assert_eq!(code(&open(), &Method::GET, &from("cross-site", "image"), "/v1/runs"), refused);
+        assert_eq!(code(&open(), &Method::GET, &from("cross-site", "iframe"), "/"), refused);
+        assert_eq!(code(&open(), &Method::GET, &from("cross-site", "document"), "/"), None, "a link to the page");
+        assert_eq!(code(&open(), &Method::GET, &from("none", "document"), "/"), None, "an address that was typed");
+        assert_eq!(code(&open(), &Method::POST, &from("same-origin", "empty"), "/agent"), None);
+    }
+
+    #[test]
+    fn a_key_is_found_in_either_header_and_under_any_spelling_of_the_scheme() {
+        let found = |given| credentials(&headers(given)).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(found(&[("authorization", "bearer  k ")]), ["k"]);
+        assert_eq!(found(&[("x-api-key", "a"), ("authorization", "Bearer b")]), ["a", "b"]);
+        assert!(found(&[("x-api-key", ""), ("authorization", "AWS4-HMAC-SHA256 Credential=x")]).is_empty());
     }
 }

@@ -62,8 +62,19 @@ async fn read(body: Body) -> Result<Bytes, ApiError> {
             "body_too_large",
             format!("the body is larger than {MAX_BODY_BYTES} bytes"),
         )),
+        Err(error) if is_timeout(&*error) => Err(ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "the body paused for too long",
+        )),
         Err(_) => Err(ApiError::bad_request("body_incomplete", "the body ended before it was whole")),
     }
+}
+
+/// Returns whether `error` comes of the bound on a body's pauses; the framework wraps it on its way here.
+fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| cause.is::<tower_http::timeout::TimeoutError>())
 }
 
 /// Parses JSON; the error says line, column and what was expected.
@@ -75,8 +86,12 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     })
 }
 
-/// Returns `text` when it can name a user, session or key: 1 to 128 bytes and no control character.
+/// Returns `text` when it can name a user, session or key: 1 to 128 bytes, no control character, and neither `.` nor
+/// `..`, which no client can say in an address.
 pub(crate) fn identifier<'a>(what: &'static str, text: &'a str) -> Result<&'a str, ApiError> {
+    if matches!(text, "." | "..") {
+        return Err(ApiError::bad_request("invalid_identifier", format!("{what} cannot be `.` or `..`")));
+    }
     if text.is_empty() || text.len() > MAX_IDENTIFIER_BYTES || text.chars().any(char::is_control) {
         let message = format!("{what} must have 1 to {MAX_IDENTIFIER_BYTES} bytes and no control character");
         return Err(ApiError::bad_request("invalid_identifier", Cow::<'static, str>::Owned(message)));

@@ -29,7 +29,7 @@ pub(crate) async fn wrap(
     let method = request.method().clone();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str).to_owned();
 
-    let response = match app.0.options.access.check_source(request.headers(), request.uri()) {
+    let response = match app.0.options.access.check_source(&method, request.headers(), request.uri()) {
         Err(error) => error.into_response(),
         Ok(()) if method == Method::OPTIONS && origin.is_some() => StatusCode::NO_CONTENT.into_response(),
         Ok(()) => next.run(request).await,

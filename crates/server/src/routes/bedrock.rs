@@ -32,6 +32,7 @@ pub(crate) async fn invoke_model(
     Path(id): Path<String>,
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
+    identity.check_models()?;
     let route = app.definitions().route_of_model_id(&id).ok_or_else(|| {
         let shown: String = id.chars().take(128).collect();
         ApiError::not_found(
