@@ -4,7 +4,13 @@
 //! because they are views that a reconnect replaces by the partial message.
 
 use crate::wire::event_body;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::{
+    http::HeaderName,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
 use bedplate_core::{
     id::RunId,
     port::model::{BlockKind, ModelEvent},
@@ -19,14 +25,11 @@ use std::{convert::Infallible, time::Duration};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Returns a response that sends `events`, with heartbeats while there is none.
-pub(crate) fn respond<S>(
-    events: S,
-) -> Sse<axum::response::sse::KeepAliveStream<futures::stream::BoxStream<'static, Result<Event, Infallible>>>>
-where
-    S: Stream<Item = Event> + Send + 'static,
-{
-    let events: futures::stream::BoxStream<'static, Result<Event, Infallible>> = events.map(Ok).boxed();
-    Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))
+pub(crate) fn respond(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let events = events.map(Ok::<_, Infallible>);
+    let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+    // A proxy that collects a stream before it passes it on would make it none.
+    ([(HeaderName::from_static("x-accel-buffering"), "no")], stream).into_response()
 }
 
 /// Returns the events that a client gets for what happened live; a delta that says nothing gives none.

@@ -54,9 +54,11 @@ pub(crate) async fn events(
     if wants_stream(&headers) {
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
         let after = last.and_then(|id| sse::last_event_seq(run, id)).unwrap_or(after);
+        // Whoever waits for more than there is would miss what comes up to there.
+        let after = after.min(head.seq);
         let live = app.runtime().subscribe(&identity.tenant, run, after).await.map_err(run_error)?;
         let events = live.filter_map(move |live| std::future::ready(sse::live_event(run, &live)));
-        return Ok(sse::respond(events).into_response());
+        return Ok(sse::respond(events));
     }
     let limit = page_size(params.limit, 100)?;
     let mut entries = app.journal().read(head.run, after, limit).await.map_err(|error| ApiError::store(&error))?;

@@ -4,7 +4,6 @@ use crate::{
     ApiError, App,
     access::Identity,
     extract::{JsonBody, identifier},
-    sse,
     wire::{ModelBody, TurnBody},
 };
 use axum::{
@@ -15,15 +14,15 @@ use axum::{
 };
 use bedplate_core::{
     agent::SessionPolicy,
-    event::Event,
-    id::UserId,
+    id::{RunId, UserId},
     message::{ContentBlock, Message, Role, Source},
-    port::{journal::Head, model::ModelInfo},
+    port::{
+        journal::{Head, RunStatus},
+        model::ModelInfo,
+    },
 };
-use bedplate_runtime::{Live, RunError, StartError, StartTurn, Started, TurnResult};
-use futures::StreamExt;
+use bedplate_runtime::{RunError, StartError, StartTurn, Started, TurnResult};
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 /// A turn of an agent.
@@ -160,12 +159,12 @@ pub(crate) async fn invoke(
     };
     let started = start(&app, &identity, ask).await?;
     let model = app.model().describe(&definition.model).map(ModelBody::from);
-    if request.background {
+    if request.background && !(started.joined && rests(&app, &identity, &started).await?) {
         let body = under_way(&started, model);
         return Ok((StatusCode::ACCEPTED, Json(body)).into_response());
     }
-    if wants_stream(&headers) {
-        return stream(app, identity, started, model).await;
+    if wants_stream(&headers) && !request.background {
+        return super::turn_stream::respond(app, identity, started, model).await;
     }
     let (head, result) = finish(&app, &identity, &started).await?;
     Ok(Json(TurnBody::of(&head, &result, model, started.joined)).into_response())
@@ -204,6 +203,9 @@ pub(crate) struct Ask {
 /// Starts a turn; when this returns, the start is committed.
 pub(crate) async fn start(app: &App, identity: &Identity, ask: Ask) -> Result<Started, ApiError> {
     identity.check_agent(&ask.agent)?;
+    if let Some(session) = &ask.session {
+        check_session(app, identity, &ask.user, session).await?;
+    }
     let turn = StartTurn {
         tenant: identity.tenant.clone(),
         user: ask.user,
@@ -217,6 +219,16 @@ pub(crate) async fn start(app: &App, identity: &Identity, ask: Ask) -> Result<St
     app.runtime().start_turn(turn).await.map_err(start_error)
 }
 
+/// Refuses a session that began with an agent which the key may not use: its conversation would be shown to another.
+async fn check_session(app: &App, identity: &Identity, user: &UserId, session: &str) -> Result<(), ApiError> {
+    if identity.agents.is_none() {
+        return Ok(());
+    }
+    let run = RunId::session(&identity.tenant, user, session);
+    let head = app.journal().head(&identity.tenant, run).await.map_err(|error| ApiError::store(&error))?;
+    head.map_or(Ok(()), |head| identity.check_agent(&head.name))
+}
+
 /// Waits until a turn ended or waits for a person.
 pub(crate) async fn finish(app: &App, identity: &Identity, started: &Started) -> Result<(Head, TurnResult), ApiError> {
     let result = app.runtime().wait_turn(&identity.tenant, started.run, started.turn).await.map_err(run_error)?;
@@ -224,53 +236,13 @@ pub(crate) async fn finish(app: &App, identity: &Identity, started: &Started) ->
     Ok((head, result))
 }
 
-async fn stream(
-    app: App,
-    identity: Identity,
-    started: Started,
-    model: Option<ModelBody>,
-) -> Result<Response, ApiError> {
-    let run = started.run;
-    let turn = started.turn;
-    let live = app.runtime().subscribe(&identity.tenant, run, turn.saturating_sub(1)).await.map_err(run_error)?;
-    let first = sse::named(
-        "started",
-        &json!({
-            "run_id": run.to_string(), "session_id": started.session, "turn": turn, "joined": started.joined,
-            "queued_behind": started.queued_behind, "model": model,
-        }),
-    );
-    let mut live = live.boxed();
-    let events = async_stream::stream! {
-        yield first;
-        let done = finish(&app, &identity, &started);
-        tokio::pin!(done);
-        let last = loop {
-            tokio::select! {
-                // Everything that happened comes before the word that it is over.
-                biased;
-                next = live.next() => match next {
-                    Some(item) => {
-                        let over = ends(&item, turn);
-                        if let Some(event) = sse::live_event(run, &item) { yield event; }
-                        if over { break done.await; }
-                    }
-                    None => break done.await,
-                },
-                result = &mut done => break result,
-            }
-        };
-        match last {
-            Ok((head, result)) => yield sse::named("done", &TurnBody::of(&head, &result, model, started.joined)),
-            Err(error) => yield sse::named("error", &json!({ "code": error.code, "message": error.message })),
-        }
-    };
-    Ok(sse::respond(events).into_response())
-}
-
-/// Returns whether `live` says that `turn` is over.
-fn ends(live: &Live, turn: u64) -> bool {
-    matches!(live, Live::Entry(entry) if entry.seq > turn && matches!(entry.event, Event::TurnEnded(_)))
+/// Returns whether nothing more happens in a turn by itself: it has ended, or a person must answer first.
+async fn rests(app: &App, identity: &Identity, started: &Started) -> Result<bool, ApiError> {
+    let view = app.runtime().view(&identity.tenant, started.run, None).await.map_err(run_error)?;
+    let turn = view.turns.iter().find(|turn| turn.id == started.turn);
+    let waits = view.current_turn == Some(started.turn) && view.head.status == RunStatus::Waiting;
+    // A turn that the view no longer keeps ended long ago.
+    Ok(waits || turn.is_none_or(|turn| turn.outcome.is_some()))
 }
 
 fn under_way(started: &Started, model: Option<ModelBody>) -> TurnBody {

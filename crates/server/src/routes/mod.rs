@@ -14,6 +14,7 @@ mod models;
 mod openapi;
 mod runs;
 mod sessions;
+mod turn_stream;
 mod users;
 
 use crate::{App, page, request};
