@@ -10,13 +10,13 @@ use bedplate_core::{
 use bedplate_engine::agent::{OpenQuestion, TurnView};
 use bedplate_runtime::{TurnResult, TurnState};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// Returns a time as RFC 3339 in UTC with milliseconds.
 pub(crate) fn rfc3339(time: Timestamp) -> String {
-    let earliest = jiff::Timestamp::UNIX_EPOCH;
-    let time = jiff::Timestamp::from_millisecond(time.0).unwrap_or(earliest);
+    let bound = if time.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+    let time = jiff::Timestamp::from_millisecond(time.0).unwrap_or(bound);
     format!("{time:.3}")
 }
 
@@ -271,7 +271,7 @@ impl RunBody {
 pub(crate) struct TurnSummary {
     /// The turn: the position of the event that began it.
     turn: Seq,
-    /// `running`, or how it ended.
+    /// `queued`, `running`, or how it ended.
     status: &'static str,
     /// Why it did not complete.
     message: Option<String>,
@@ -290,10 +290,12 @@ pub(crate) struct TurnSummary {
 }
 
 impl TurnSummary {
-    pub(crate) fn of(turn: &TurnView) -> Self {
+    /// Returns the summary of `turn` in a run where `current` is the turn under way.
+    pub(crate) fn of(turn: &TurnView, current: Option<Seq>) -> Self {
+        let under_way = if current == Some(turn.id) { "running" } else { "queued" };
         Self {
             turn: turn.id,
-            status: turn.outcome.map_or("running", outcome_word),
+            status: turn.outcome.map_or(under_way, outcome_word),
             message: turn.message.clone(),
             started_at: rfc3339(turn.started_at),
             ended_at: turn.ended_at.map(rfc3339),
@@ -305,19 +307,31 @@ impl TurnSummary {
     }
 }
 
-/// An event of a journal: its position, its time, its type, and the fields of that type beside them.
+/// An event of a journal: its position, its time, its type, and the fields of that type beside them. Times are RFC 3339
+/// here as everywhere; the journal itself keeps milliseconds.
 pub(crate) fn event_body(entry: &Entry) -> Value {
-    let mut body = json!({ "seq": entry.seq, "at": rfc3339(entry.at) });
-    let encoded = serde_json::to_value(&entry.event).unwrap_or_default();
-    if let (Value::Object(body), Value::Object(encoded)) = (&mut body, encoded) {
+    let mut body = Map::new();
+    body.insert("seq".into(), entry.seq.into());
+    body.insert("at".into(), rfc3339(entry.at).into());
+    if let Ok(Value::Object(encoded)) = serde_json::to_value(&entry.event) {
         for (kind, fields) in encoded {
             body.insert("type".into(), kind.into());
             if let Value::Object(fields) = fields {
-                body.extend(fields);
+                body.extend(fields.into_iter().map(field));
             }
         }
     }
-    body
+    body.into()
+}
+
+/// Returns a field of an event as the API says it.
+fn field((name, value): (String, Value)) -> (String, Value) {
+    match (name.as_str(), value.as_i64()) {
+        ("deadline" | "not_before", Some(millis)) => (name, rfc3339(Timestamp(millis)).into()),
+        // `at` is the event's own time; where a fork was cut is another thing.
+        ("at", _) => ("from_at".into(), value),
+        _ => (name, value),
+    }
 }
 
 /// A list of events.
@@ -369,4 +383,35 @@ pub(crate) struct UserParam {
 /// Parses the id of a run out of a path.
 pub(crate) fn run_id(text: &str) -> Result<RunId, crate::ApiError> {
     text.parse().map_err(|_| crate::ApiError::not_found("run_not_found", "there is no such run"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bedplate_core::event::{Event, Forked, ModelCalled};
+
+    #[test]
+    fn every_time_of_an_event_is_said_in_one_form() {
+        let called = ModelCalled {
+            route: "default".into(),
+            from: 2,
+            attempt: 2,
+            max_tokens: 10,
+            reserved: 0,
+            deadline: Timestamp(1_000),
+            not_before: Some(Timestamp(i64::MAX)),
+        };
+        let body = event_body(&Entry { seq: 3, at: Timestamp(0), event: Event::ModelCalled(called) });
+        assert_eq!(body["type"], "model_called");
+        assert_eq!(body["at"], "1970-01-01T00:00:00.000Z");
+        assert_eq!(body["deadline"], "1970-01-01T00:00:01.000Z");
+        assert!(body["not_before"].as_str().is_some_and(|text| text.starts_with("9999-12-")), "{body}");
+    }
+
+    #[test]
+    fn the_time_of_a_fork_is_not_hidden_by_where_it_was_cut() {
+        let forked = Forked { from: RunId([7; 16]), at: 5, session: "copy".into() };
+        let body = event_body(&Entry { seq: 6, at: Timestamp(0), event: Event::Forked(forked) });
+        assert_eq!((&body["at"], &body["from_at"]), (&"1970-01-01T00:00:00.000Z".into(), &5.into()));
+    }
 }

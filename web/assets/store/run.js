@@ -106,7 +106,7 @@ const FOLDS = {
     run.session = entry.session;
   },
   forked(run, entry) {
-    run.forked = { from: entry.from, at: typeof entry.at === "number" ? entry.at : entry.seq - 1 };
+    run.forked = { from: entry.from, at: entry.from_at ?? entry.seq - 1 };
     run.session = entry.session;
   },
   turn_queued(run, entry, at) {
@@ -123,7 +123,7 @@ const FOLDS = {
     run.open = waiting;
   },
   model_called(run, entry, at) {
-    const later = entry.not_before ? Number(entry.not_before) : null;
+    const later = entry.not_before === undefined ? null : moment(entry.not_before);
     step(run, {
       kind: "model", call: entry.seq, at, name: entry.route, state: "running", began: at, ended: null, took: null,
       attempt: entry.attempt ?? 1, retryAt: later, live: new Map(), from: entry.from,

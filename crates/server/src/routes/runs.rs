@@ -359,7 +359,7 @@ pub(crate) async fn view(app: &App, identity: &Identity, run: RunId, at: Option<
     Ok(RunView {
         run: RunBody::of(&head),
         at: view.at,
-        turns: view.turns.iter().map(TurnSummary::of).collect(),
+        turns: view.turns.iter().map(|turn| TurnSummary::of(turn, view.current_turn)).collect(),
         questions: view.questions.iter().map(|question| QuestionBody::of(&head, question)).collect(),
         usage: view.usage.into(),
         cost_usd: dollars(view.cost),
