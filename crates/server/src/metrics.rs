@@ -7,7 +7,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram},
     registry::Registry,
 };
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -18,7 +18,7 @@ struct RequestLabels {
 
 /// The server's metrics.
 pub(crate) struct Metrics {
-    registry: Mutex<Registry>,
+    registry: Registry,
     requests: Family<RequestLabels, Counter>,
     seconds: Histogram,
     runtime: Runtime,
@@ -32,7 +32,7 @@ impl Metrics {
             Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]);
         registry.register("http_requests", "HTTP requests by method, route and status", requests.clone());
         registry.register("http_request_seconds", "Time until the response began", seconds.clone());
-        Self { registry: Mutex::new(registry), requests, seconds, runtime }
+        Self { registry, requests, seconds, runtime }
     }
 
     pub(crate) fn count_request(&self, method: &Method, route: &str, status: StatusCode, took: Duration) {
@@ -44,9 +44,8 @@ impl Metrics {
     /// Returns all metrics as text (OpenMetrics, which Prometheus reads).
     pub(crate) fn render(&self) -> String {
         let mut text = String::new();
-        let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         // Writing to a String cannot fail.
-        let _ = encode(&mut text, &registry);
+        let _ = encode(&mut text, &self.registry);
         let end = text.rfind("# EOF").unwrap_or(text.len());
         text.truncate(end);
         write_stats(&mut text, &self.runtime.stats());

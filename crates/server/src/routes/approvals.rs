@@ -12,6 +12,12 @@ use bedplate_core::port::journal::{RunQuery, RunStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// How many runs are looked at in one go.
+const PAGE: usize = 200;
+
+/// With this many questions the list ends; whoever answers some finds the others.
+const MOST: usize = 1_000;
+
 /// What waits for a person.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ApprovalsBody {
@@ -29,24 +35,27 @@ pub(crate) async fn list(
     identity: Identity,
     Params(params): Params<UserParam>,
 ) -> Result<Json<ApprovalsBody>, ApiError> {
-    let query = RunQuery {
+    let mut query = RunQuery {
         tenant: identity.tenant.clone(),
         user: identity.user_filter(params.user_id.as_deref())?,
         status: Some(RunStatus::Waiting),
-        limit: 200,
+        limit: PAGE,
         ..RunQuery::default()
     };
     let mut approvals = Vec::new();
-    for head in runs::query(&app, query).await?.runs {
-        if !identity.sees(&head.user, &head.name) {
-            continue;
+    loop {
+        let page = runs::query(&app, query.clone()).await?;
+        for head in page.runs.iter().filter(|head| identity.sees(&head.user, &head.name)) {
+            match app.runtime().view(&identity.tenant, head.run.id, None).await {
+                Ok(view) => approvals.extend(view.questions.iter().map(|question| QuestionBody::of(head, question))),
+                // It was deleted between the two looks.
+                Err(bedplate_runtime::RunError::NotFound) => {}
+                Err(error) => return Err(super::invoke::run_error(error)),
+            }
         }
-        match app.runtime().view(&identity.tenant, head.run.id, None).await {
-            Ok(view) => approvals.extend(view.questions.iter().map(|question| QuestionBody::of(&head, question))),
-            // It was deleted between the two looks.
-            Err(bedplate_runtime::RunError::NotFound) => {}
-            Err(error) => return Err(super::invoke::run_error(error)),
+        match page.cursor {
+            Some(next) if approvals.len() < MOST => query.cursor = Some(next),
+            _ => return Ok(Json(ApprovalsBody { approvals })),
         }
     }
-    Ok(Json(ApprovalsBody { approvals }))
 }
