@@ -5,6 +5,7 @@ use crate::{
     compose::{self, Instance, Setup},
     data::{DataFolder, Running},
     error::{Error, Kind},
+    target::Target,
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
@@ -14,18 +15,10 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::Value;
-use std::path::PathBuf;
+use std::time::Duration;
 
-/// Which project a command is about.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Target {
-    /// The project folder
-    #[arg(default_value = ".", value_name = "PROJECT")]
-    pub project: PathBuf,
-    /// The data folder; default: .bedplate in the project
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
-}
+/// How long a server that was announced may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A client of a server.
 pub struct Client {
@@ -42,11 +35,11 @@ impl Client {
     /// # Errors
     /// When the project has problems or the data folder is in use by something that does not answer.
     pub async fn connect(target: &Target, model: Option<String>, drive: bool) -> Result<Self, Error> {
-        let folder = DataFolder::open(&target.project, target.data.as_deref())?;
+        let folder = DataFolder::of(&target.project, target.data.as_deref());
         let http = HyperClient::builder(TokioExecutor::new()).build_http();
         if let Some(running) = folder.announced() {
             let client = Self { http: http.clone(), running, own: None };
-            if client.send(Method::GET, "/healthz", None, None).await.is_ok() {
+            if client.is_answered().await {
                 return Ok(client);
             }
         }
@@ -54,6 +47,15 @@ impl Client {
         let instance = compose::start(setup).await?;
         let running = instance.running.clone();
         Ok(Self { http, running, own: Some(instance) })
+    }
+
+    /// Returns whether the server that was announced answers. What a killed one left behind may name an address that
+    /// another server has since, of another project, so the answer must show that the token is its own.
+    async fn is_answered(&self) -> bool {
+        match tokio::time::timeout(PATIENCE, self.get("/v1/info")).await {
+            Ok(Ok(info)) => info["instance"].as_str().is_some_and(|instance| instance == self.running.instance),
+            Ok(Err(_)) | Err(_) => false,
+        }
     }
 
     /// Ends the server that this command started.

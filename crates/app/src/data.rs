@@ -23,22 +23,33 @@ pub struct Running {
     pub token: String,
     /// Its process.
     pub pid: u32,
+    /// What `/v1/info` says as long as it is this very server that answers.
+    #[serde(default)]
+    pub instance: String,
 }
 
 impl DataFolder {
-    /// Returns the data folder `given`, or the project's own `.bedplate`, made if it is not there. Only its owner can
-    /// read it.
+    /// Returns the data folder `given`, or the project's own `.bedplate`, whether it is there or not.
+    pub fn of(project: &Path, given: Option<&Path>) -> Self {
+        Self { path: given.map_or_else(|| project.join(".bedplate"), Path::to_owned) }
+    }
+
+    /// Makes the folder if it is not there. Only its owner can read it.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn open(project: &Path, given: Option<&Path>) -> Result<Self, Error> {
-        let path = given.map_or_else(|| project.join(".bedplate"), Path::to_owned);
-        let failed = |error| Error::failed(format!("failed to make the data folder {}: {error}", path.display()));
-        if !path.exists() {
-            fs::create_dir_all(&path).map_err(failed)?;
-            private(&path, 0o700).map_err(failed)?;
-        }
-        Ok(Self { path })
+    pub fn make(&self) -> Result<(), Error> {
+        let made = || {
+            if self.path.exists() {
+                return Ok(());
+            }
+            fs::create_dir_all(&self.path)?;
+            private(&self.path, 0o700)
+        };
+        made().map_err(|error| {
+            Error::failed(format!("failed to make the data folder {}: {error}", self.path.display()))
+                .hint("choose a folder that you may write to with --data")
+        })
     }
 
     /// Returns its path.
@@ -46,7 +57,22 @@ impl DataFolder {
         &self.path
     }
 
-    /// Returns the secret under which the secrets of keys are hashed; it is made at the first start.
+    /// Makes the empty file of the store, which only its owner can read; SQLite gives its other files the same mode.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_store(&self) -> Result<(), Error> {
+        let path = self.path.join("bedplate.db");
+        match private_options().create_new(true).open(&path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(Error::failed(format!("failed to make {}: {error}", path.display()))
+                .hint("choose a folder that you may write to with --data")),
+        }
+    }
+
+    /// Returns the secret under which the secrets of keys are hashed; it is made at the first start. Whoever calls this
+    /// holds the store of the folder, so that no two processes make one each.
     ///
     /// # Errors
     /// When it cannot be read or made, or is damaged.
@@ -96,14 +122,19 @@ fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let draft = path.with_extension("new");
     // A draft that a crash left behind may have other permissions.
     let _ = fs::remove_file(&draft);
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft)?;
+    let mut file = private_options().create_new(true).open(&draft)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&draft, path)
+}
+
+/// Returns how a file is opened that only its owner can read when it is made.
+fn private_options() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 #[cfg(unix)]

@@ -5,6 +5,7 @@ mod commands;
 mod compose;
 mod data;
 mod error;
+mod target;
 mod terminal;
 
 use clap::{Parser, Subcommand};

@@ -33,6 +33,8 @@ pub struct Options {
     pub pepper: Pepper,
     /// The version that `/v1/info` tells.
     pub version: &'static str,
+    /// What `/v1/info` tells of this one server and no other; no secret.
+    pub instance: String,
 }
 
 /// The state of the server, shared by all handlers.

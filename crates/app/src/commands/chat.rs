@@ -1,8 +1,9 @@
 //! `bedplate chat`: a conversation on the terminal.
 
 use crate::{
-    client::{Client, ServerEvent, Target, encode},
+    client::{Client, ServerEvent, encode},
     error::{Error, Kind},
+    target::Target,
     terminal::{one_line, printable, say, stream},
 };
 use serde_json::{Value, json};

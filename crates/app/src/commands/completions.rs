@@ -1,6 +1,6 @@
 //! `bedplate completions`: scripts that complete the command line.
 
-use crate::error::Error;
+use crate::{error::Error, terminal::stream};
 use clap::CommandFactory;
 
 /// Print the completion script of a shell
@@ -18,6 +18,8 @@ pub struct Args {
 /// None; the signature is that of every command.
 #[expect(clippy::unnecessary_wraps, reason = "the signature is that of every command")]
 pub fn run<C: CommandFactory>(args: &Args) -> Result<(), Error> {
-    clap_complete::generate(args.shell, &mut C::command(), "bedplate", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut C::command(), "bedplate", &mut script);
+    stream(&String::from_utf8_lossy(&script));
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! `bedplate doctor`: what is set up, what is missing, and what to do.
 
 use crate::{
-    client::Target,
     compose,
     data::DataFolder,
     error::Error,
+    target::Target,
     terminal::{json, say},
 };
 use serde::Serialize;
@@ -101,9 +101,7 @@ fn data(args: &Args) -> Finding {
 }
 
 fn server(args: &Args) -> Finding {
-    let folder = args.target.data.clone().unwrap_or_else(|| args.target.project.join(".bedplate"));
-    let running =
-        folder.exists().then(|| DataFolder::open(&args.target.project, Some(&folder)).ok()?.announced()).flatten();
+    let running = DataFolder::of(&args.target.project, args.target.data.as_deref()).announced();
     match running {
         Some(running) => Finding {
             what: "server",

@@ -1,8 +1,9 @@
 //! `bedplate keys`: API keys.
 
 use crate::{
-    client::{Target, encode},
+    client::encode,
     error::Error,
+    target::Target,
     terminal::{json, one_line, say, short_time, table},
 };
 use serde_json::{Value, json as value};
@@ -66,8 +67,7 @@ pub fn run(args: Args) -> Result<(), Error> {
             super::with_client(&target, false, async |client| {
                 let body = value!({ "name": name, "user_id": user, "agents": agents, "expires_in_seconds": expires });
                 let key = client.post("/v1/keys", &body).await?;
-                client.close().await;
-                if as_json {
+                    if as_json {
                     json(&key);
                 } else {
                     say(key["key"].as_str().unwrap_or_default());
@@ -78,13 +78,11 @@ pub fn run(args: Args) -> Result<(), Error> {
         }
         Command::List { target, json: as_json } => super::with_client(&target, false, async |client| {
             let page = client.get("/v1/keys").await?;
-            client.close().await;
             list(&page["keys"], as_json);
             Ok(())
         }),
         Command::Revoke { id, target } => super::with_client(&target, false, async |client| {
             client.delete(&format!("/v1/keys/{}", encode(&id))).await?;
-            client.close().await;
             say("revoked");
             Ok(())
         }),

@@ -11,19 +11,19 @@ pub mod runs;
 pub mod sessions;
 pub mod up;
 
-use crate::{
-    client::{Client, Target},
-    error::Error,
-};
+use crate::{client::Client, error::Error, target::Target};
 
-/// Runs `work` against the target's server and prints its error as the command's.
-fn with_client<F>(target: &Target, drive: bool, work: impl FnOnce(Client) -> F) -> Result<(), Error>
-where
-    F: Future<Output = Result<(), Error>>,
-{
+/// Runs `work` against the target's server. A server that is started for it ends with it, whatever becomes of it.
+fn with_client(
+    target: &Target,
+    drive: bool,
+    work: impl AsyncFnOnce(&Client) -> Result<(), Error>,
+) -> Result<(), Error> {
     runtime()?.block_on(async {
         let client = Client::connect(target, None, drive).await?;
-        work(client).await
+        let outcome = work(&client).await;
+        client.close().await;
+        outcome
     })
 }
 

@@ -1,8 +1,9 @@
 //! `bedplate runs`: journals on the terminal.
 
 use crate::{
-    client::{Client, Target, encode},
+    client::{Client, encode},
     error::{Error, Kind},
+    target::Target,
     terminal::{json, one_line, say, short_time, table},
 };
 use serde_json::{Value, json as value};
@@ -23,8 +24,8 @@ enum Command {
         /// Only this user's
         #[arg(long)]
         user: Option<String>,
-        /// Only in this state: idle, running, waiting
-        #[arg(long)]
+        /// Only in this state
+        #[arg(long, value_parser = ["idle", "running", "waiting"])]
         status: Option<String>,
         /// How many at most
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
@@ -111,38 +112,32 @@ pub fn run(args: Args) -> Result<(), Error> {
             }
             let page = client.get(&path).await?;
             list(&page["runs"], json);
-            client.close().await;
             Ok(())
         }),
         Command::Show { run, target, json } => super::with_client(&target, false, async |client| {
-            show(&client, &run, json).await?;
-            client.close().await;
+            show(client, &run, json).await?;
             Ok(())
         }),
         Command::Cancel { run, target } => super::with_client(&target, true, async |client| {
             let answer = client.post(&format!("/v1/runs/{}/cancel", encode(&run)), &value!({})).await?;
             say(if answer["cancelled"] == true { "cancelled" } else { "no turn was under way" });
-            client.close().await;
             Ok(())
         }),
         Command::Answer { run, call, approve, note, target } => super::with_client(&target, true, async |client| {
             let body = value!({ "approved": approve, "note": note });
             client.post(&format!("/v1/runs/{}/calls/{call}/answer", encode(&run)), &body).await?;
             say(if approve { "approved" } else { "refused" });
-            client.close().await;
             Ok(())
         }),
         Command::Fork { run, at, session, target, json } => super::with_client(&target, false, async |client| {
             let body = value!({ "at": at, "session_id": session });
             let forked = client.post(&format!("/v1/runs/{}/fork", encode(&run)), &body).await?;
             list(&Value::Array(vec![forked]), json);
-            client.close().await;
             Ok(())
         }),
         Command::Replay { run, at, target, json } => super::with_client(&target, false, async |client| {
             let at = at.map(|at| format!("?at={at}")).unwrap_or_default();
             let replay = client.get(&format!("/v1/runs/{}/replay{at}", encode(&run))).await?;
-            client.close().await;
             report(&replay, json)
         }),
     }

@@ -1,8 +1,9 @@
 //! `bedplate sessions`: conversations on the terminal.
 
 use crate::{
-    client::{Target, encode},
+    client::encode,
     error::Error,
+    target::Target,
     terminal::{json, printable, say},
 };
 use serde_json::Value;
@@ -65,7 +66,6 @@ pub fn run(args: Args) -> Result<(), Error> {
             let user = user.map(|user| format!("&user_id={}", encode(&user))).unwrap_or_default();
             let page = client.get(&format!("/v1/sessions?limit={limit}{user}")).await?;
             super::runs::list(&page["sessions"], json);
-            client.close().await;
             Ok(())
         }),
         Command::Show { session, target, user, json: as_json } => super::with_client(&target, false, async |client| {
@@ -81,7 +81,6 @@ pub fn run(args: Args) -> Result<(), Error> {
                     None => break,
                 }
             }
-            client.close().await;
             if as_json {
                 json(&messages);
             } else {
@@ -96,7 +95,6 @@ pub fn run(args: Args) -> Result<(), Error> {
             };
             let deleted = client.delete(&path).await?;
             say(format!("deleted {} runs and {} blobs", deleted["runs"], deleted["blobs"]));
-            client.close().await;
             Ok(())
         }),
     }

@@ -1,9 +1,9 @@
 //! `bedplate up`: serves a project.
 
 use crate::{
-    client::Target,
     compose::{self, Setup},
     error::Error,
+    target::Target,
     terminal::say,
 };
 

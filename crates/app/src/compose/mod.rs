@@ -5,9 +5,9 @@ mod reload;
 mod retention;
 
 use crate::{
-    client::Target,
     data::{DataFolder, Running},
     error::{Error, Kind},
+    target::Target,
 };
 use bedplate_core::port::clock::{Clock, Entropy};
 use bedplate_gateway::{Gateway, Timeouts};
@@ -20,7 +20,7 @@ use bedplate_server::{Access, App, key::Pepper};
 use bedplate_store::Store;
 use bedplate_tools::{DatabaseSpec, Databases, HttpLimits, ToolBox};
 use std::{
-    net::{SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -137,13 +137,15 @@ fn database_specs(project: &Project) -> Vec<DatabaseSpec> {
 pub async fn start(setup: Setup) -> Result<Instance, Error> {
     log();
     let project = usable(&setup.project)?;
-    let folder = DataFolder::open(&setup.project, setup.data.as_deref())?;
-    let pepper = Pepper::new(folder.pepper()?);
+    let folder = DataFolder::of(&setup.project, setup.data.as_deref());
+    folder.make()?;
+    folder.make_store()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
 
     let store = Store::open(folder.path(), bedplate_store::Options::default())
         .map_err(|error| Error::failed(error.to_string()))?;
+    let pepper = Pepper::new(folder.pepper()?);
     let databases =
         Databases::open(folder.path(), &database_specs(&project)).map_err(|error| Error::failed(error.to_string()))?;
     let listener = listen(&setup, &project).await?;
@@ -189,6 +191,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         recover: setup.drive,
     });
     let token = access.admin_token.clone().unwrap_or_default();
+    let instance = format!("{:032x}", rand::random::<u128>());
     let app = App::new(bedplate_server::Options {
         runtime: runtime.clone(),
         definitions: Arc::new(definitions.clone()),
@@ -200,6 +203,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         access,
         pepper,
         version: env!("CARGO_PKG_VERSION"),
+        instance: instance.clone(),
     });
     let (stop, stopped) = oneshot::channel();
     let serving = tokio::spawn(async move {
@@ -211,7 +215,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
             tracing::error!(%error, "the server stopped");
         }
     });
-    let running = Running { url: format!("http://{address}"), token, pid: std::process::id() };
+    let running = Running { url: format!("http://{}", reachable(address)), token, pid: std::process::id(), instance };
     if setup.announce {
         folder.announce(&running)?;
     }
@@ -290,8 +294,23 @@ async fn listen(setup: &Setup, project: &Project) -> Result<TcpListener, Error> 
     })?;
     TcpListener::bind(resolved).await.map_err(|error| {
         Error::failed(format!("failed to listen on {resolved}: {error}"))
-            .hint("another program has the port: choose one with --listen, or 127.0.0.1:0 for any")
+            .hint(match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "another program has the port: choose one with --listen, or 127.0.0.1:0 for any"
+                }
+                _ => "choose an address of this machine with --listen, for example 127.0.0.1:7878",
+            })
     })
+}
+
+/// Returns where this machine reaches a server that listens on `address`.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 fn refuse_open_network(address: SocketAddr, keyed: bool) -> Result<(), Error> {
@@ -303,12 +322,8 @@ fn refuse_open_network(address: SocketAddr, keyed: bool) -> Result<(), Error> {
 }
 
 fn access(project: &Project, address: SocketAddr) -> Access {
-    let mut hosts = project.config.server.allowed_hosts.clone();
-    if !address.ip().is_loopback() && !address.ip().is_unspecified() {
-        hosts.push(address.ip().to_string());
-    }
     Access {
-        hosts,
+        hosts: project.config.server.allowed_hosts.clone(),
         origins: project.config.server.allowed_origins.clone(),
         admin_token: Some(format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())),
         open_without_keys: address.ip().is_loopback(),

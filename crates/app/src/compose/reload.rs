@@ -2,12 +2,13 @@
 
 use super::models;
 use bedplate_gateway::Gateway;
-use bedplate_project::{ProjectHandle, Watcher};
+use bedplate_project::{Config, DatabaseConfig, ProjectHandle, ServerConfig, Watcher};
 use std::{path::Path, sync::Arc};
 
 /// Watches the project's files; none when the system cannot, which the log then says.
 pub fn watch(definitions: &ProjectHandle, gateway: &Arc<Gateway>, folder: &Path) -> Option<Watcher> {
     let (definitions, gateway, root) = (definitions.clone(), Arc::clone(gateway), folder.to_owned());
+    let opened = Opened::of(&definitions.project().config);
     let changed = move || {
         let reload = definitions.reload();
         for problem in &reload.problems {
@@ -16,6 +17,9 @@ pub fn watch(definitions: &ProjectHandle, gateway: &Arc<Gateway>, folder: &Path)
         if !reload.swapped {
             tracing::warn!("the project has errors: the last good one stays in force");
             return;
+        }
+        for part in opened.differs_in(&definitions.project().config) {
+            tracing::warn!("{part} of bedplate.toml changed: that is taken over at the next start");
         }
         let routes = models::config(&definitions.project(), &root)
             .map_err(|error| error.message)
@@ -28,4 +32,34 @@ pub fn watch(definitions: &ProjectHandle, gateway: &Arc<Gateway>, folder: &Path)
     bedplate_project::watch(folder, changed)
         .map_err(|error| tracing::warn!(%error, "changes of the project are not noticed"))
         .ok()
+}
+
+/// What of a project's configuration is opened once, at the start.
+struct Opened {
+    server: ServerConfig,
+    databases: Vec<DatabaseConfig>,
+    secrets: Vec<String>,
+    retention_days: Option<u32>,
+}
+
+impl Opened {
+    fn of(config: &Config) -> Self {
+        Self {
+            server: config.server.clone(),
+            databases: config.databases.clone(),
+            secrets: config.secrets.clone(),
+            retention_days: config.retention_days,
+        }
+    }
+
+    /// Returns the parts in which `config` says something else.
+    fn differs_in<'a>(&self, config: &'a Config) -> impl Iterator<Item = &'a str> + use<'a> {
+        let parts = [
+            ("[server]", self.server != config.server),
+            ("[databases]", self.databases != config.databases),
+            ("[secrets]", self.secrets != config.secrets),
+            ("retention_days", self.retention_days != config.retention_days),
+        ];
+        parts.into_iter().filter_map(|(part, differs)| differs.then_some(part))
+    }
 }

@@ -11,6 +11,8 @@ pub(crate) struct InfoBody {
     /// Always `bedplate`.
     name: &'static str,
     version: &'static str,
+    /// Another one after each start; no secret.
+    instance: String,
     /// The project's name.
     project: String,
     default_agent: Option<String>,
@@ -38,6 +40,7 @@ pub(crate) async fn info(State(app): State<App>, identity: Identity) -> Json<Inf
     Json(InfoBody {
         name: "bedplate",
         version: app.0.options.version,
+        instance: app.0.options.instance.clone(),
         project: app.definitions().project_name(),
         default_agent: agent.map(|agent| agent.definition.name.clone()),
         open: app.0.options.access.open_without_keys && identity.admin,
