@@ -2,4 +2,6 @@
 
 #![allow(clippy::print_stdout, reason = "tests tell what they skipped and counted")]
 
+mod codes;
 mod recorded;
+mod serving;
