@@ -40,8 +40,9 @@ def test_the_server_keeps_to_its_openapi_document(start, tmp_path, known):
         os.path.join(os.path.dirname(sys.executable), "schemathesis"),
         "run", f"{server.url}/openapi.json",
         "--checks", CHECKS, "--mode", "all", "--phases", "examples,coverage,fuzzing",
-        "--max-examples", EXAMPLES, "--generation-deterministic", "--workers", "2",
-        "--request-timeout", "60", "--no-color",
+        "--max-examples", EXAMPLES, "--generation-deterministic",
+        # One worker: Python 3.11's parser, which hypothesis calls, fails now and then in two threads.
+        "--workers", "1", "--request-timeout", "60", "--no-color",
         # As the administrator, because a key that it makes closes the server to everybody else.
         "--header", f"Authorization: Bearer {server.token}",
         # Prometheus' text form has its own test.
