@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bedplate_dialects::{Fault, WireError, anthropic_messages, openai_chat};
 use serde_json::json;
 use std::{borrow::Cow, time::Duration};
 
@@ -66,6 +67,10 @@ pub(crate) enum Shape {
     Flat,
     /// `{"message"}` with `x-amzn-errortype`, as the AWS SDKs read it.
     Aws,
+    /// `{"error": {"message", "type", "param", "code"}}`, as OpenAI's clients read it.
+    OpenAi,
+    /// `{"type": "error", "error": {"type", "message"}}`, as Anthropic's clients read it.
+    Anthropic,
 }
 
 impl Shape {
@@ -73,6 +78,8 @@ impl Shape {
     pub(crate) fn of_path(path: &str) -> Self {
         match path {
             "/agent" | "/prod/agent" => Self::Flat,
+            "/v1/chat/completions" => Self::OpenAi,
+            "/v1/messages" | "/v1/messages/count_tokens" => Self::Anthropic,
             _ if path.starts_with("/model/") => Self::Aws,
             _ => Self::Native,
         }
@@ -92,6 +99,7 @@ impl IntoResponse for ApiError {
 /// Renders `error` for a client of an API with this shape.
 pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Response {
     let message = &*error.message;
+    let mut status = error.status;
     let body = match shape {
         Shape::Native => {
             let mut inner = json!({ "code": error.code, "message": message, "request_id": request_id });
@@ -101,10 +109,27 @@ pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Respon
             json!({ "error": inner })
         }
         Shape::Flat => json!({ "error": message, "code": error.code, "request_id": request_id }),
-        Shape::Aws => json!({ "message": message }),
+        Shape::Aws => {
+            status = aws_status(status);
+            json!({ "message": message })
+        }
+        Shape::OpenAi | Shape::Anthropic => {
+            let WireError { status: of_dialect, mut body, .. } = dialect_error(error, shape);
+            // What a client did wrong keeps its status; what failed behind us has the one that the dialect knows.
+            if status.is_server_error() {
+                status = StatusCode::from_u16(of_dialect).unwrap_or(status);
+            }
+            if shape == Shape::Anthropic {
+                body["request_id"] = json!(request_id);
+            }
+            body
+        }
     };
-    let mut response = (error.status, Json(body)).into_response();
+    let mut response = (status, Json(body)).into_response();
     let headers = response.headers_mut();
+    if let (Shape::Anthropic, Ok(id)) = (shape, HeaderValue::from_str(request_id)) {
+        headers.insert(HeaderName::from_static("request-id"), id);
+    }
     if shape == Shape::Aws {
         headers.insert(
             HeaderName::from_static("x-amzn-errortype"),
@@ -121,6 +146,39 @@ pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Respon
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response
+}
+
+/// Returns the answer of the dialect that was spoken. Its clients know no hint, so that is part of the message.
+fn dialect_error(error: &ApiError, shape: Shape) -> WireError {
+    let fault = match error.status {
+        StatusCode::UNAUTHORIZED => Fault::Unauthenticated,
+        StatusCode::FORBIDDEN => Fault::Forbidden,
+        StatusCode::NOT_FOUND => Fault::NotFound,
+        StatusCode::PAYLOAD_TOO_LARGE => Fault::TooLarge,
+        StatusCode::TOO_MANY_REQUESTS => Fault::RateLimited,
+        StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Fault::Timeout,
+        StatusCode::BAD_GATEWAY => Fault::BadUpstream,
+        StatusCode::SERVICE_UNAVAILABLE => Fault::Overloaded,
+        status if status.is_client_error() => Fault::InvalidRequest,
+        _ => Fault::Internal,
+    };
+    let message = match &error.hint {
+        Some(hint) => format!("{}: {hint}", error.message),
+        None => error.message.to_string(),
+    };
+    match shape {
+        Shape::Anthropic => anthropic_messages::error_body(fault, &message),
+        _ => openai_chat::error_body(fault, &message),
+    }
+}
+
+/// Returns the status under which Bedrock Runtime knows a failure behind it.
+fn aws_status(status: StatusCode) -> StatusCode {
+    match status {
+        StatusCode::GATEWAY_TIMEOUT => StatusCode::REQUEST_TIMEOUT,
+        StatusCode::BAD_GATEWAY => StatusCode::FAILED_DEPENDENCY,
+        status => status,
+    }
 }
 
 /// Returns the exception name of Bedrock Runtime that goes with a status.

@@ -19,7 +19,7 @@ mod stream_out;
 pub mod wire;
 
 pub use reply::{decode_reply, encode_reply};
-pub use request::{EncodeOptions, Inbound, decode_invoke, decode_request, encode_request};
+pub use request::{EncodeOptions, Inbound, decode_count, decode_invoke, decode_request, encode_request};
 pub use stream_in::Decoder;
 pub use stream_out::Encoder;
 

@@ -95,6 +95,16 @@ pub fn decode_request(body: &[u8]) -> Result<Inbound, DecodeError> {
     }
 }
 
+/// Reads a client's request to `/v1/messages/count_tokens`, which has no bound of the reply.
+///
+/// # Errors
+/// As [`decode_request`].
+pub fn decode_count(body: &[u8]) -> Result<ModelRequest, DecodeError> {
+    let mut fields: Map<String, Value> = json::from_slice(body)?;
+    fields.entry("max_tokens").or_insert_with(|| json!(1));
+    decode_request(&json::to_vec(&fields)).map(|inbound| inbound.request)
+}
+
 /// Reads a client's body of Bedrock's InvokeModel for `model`, which its path names. It says nothing of streams.
 ///
 /// # Errors

@@ -76,6 +76,12 @@ impl Encoder {
         }
     }
 
+    /// Returns whether the reply or a failure ended the stream; nothing is written after that.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
     fn start(&mut self, index: u32, kind: &BlockKind, out: &mut Vec<u8>) {
         let shown = match kind {
             BlockKind::Reasoning => Shown::Held,

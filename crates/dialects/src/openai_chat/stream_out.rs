@@ -75,6 +75,12 @@ impl Encoder {
         }
     }
 
+    /// Returns whether the reply or a failure ended the stream; nothing is written after that.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
     fn start(&mut self, index: u32, kind: &BlockKind, out: &mut Vec<u8>) {
         self.kinds.insert(index, kind.clone());
         if let BlockKind::ToolUse { id, name } = kind {

@@ -13,7 +13,7 @@ mod limits;
 mod plan;
 mod request;
 mod say;
-pub(crate) mod size;
+pub mod size;
 mod snapshot;
 mod state;
 mod view;

@@ -2,14 +2,17 @@
 
 mod agent;
 mod agents;
+mod anthropic;
 mod approvals;
 mod bedrock;
+mod chat_completions;
 mod events;
 mod health;
 mod info;
 mod invoke;
 mod keys;
 mod messages;
+mod model_call;
 mod models;
 mod openapi;
 mod runs;
@@ -79,6 +82,9 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(keys::revoke))
         .routes(routes!(models::list))
         .routes(routes!(bedrock::invoke_model))
+        .routes(routes!(chat_completions::create))
+        .routes(routes!(anthropic::create))
+        .routes(routes!(anthropic::count_tokens))
         .routes(routes!(info::info))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

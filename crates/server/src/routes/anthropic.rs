@@ -1,0 +1,122 @@
+//! `POST /v1/messages` and `/v1/messages/count_tokens`: a model as Anthropic's clients call it.
+
+use super::model_call::{self, Writer};
+use crate::{ApiError, App, access::Identity, extract::RawBody};
+use axum::{
+    Json,
+    extract::State,
+    http::HeaderName,
+    response::{IntoResponse, Response},
+};
+use bedplate_core::{
+    message::Message,
+    port::model::{ModelError, ModelEvent, ModelRequest},
+};
+use bedplate_dialects::anthropic_messages;
+use bedplate_engine::agent::size;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Calls a model with a Messages body and answers in the same form, whole or as a stream of events.
+#[utoipa::path(post, path = "/v1/messages", tag = "models", operation_id = "anthropic_messages",
+    request_body(content = Object, description = "A Messages body; `model` is a route, or a model id of the project"),
+    responses(
+        (status = 200, description = "A Messages reply; with `stream` its events", content(
+            (Object = "application/json"), (String = "text/event-stream"),
+        )),
+        (status = "4XX", description = "The request is wrong, in Anthropic's form", body = AnthropicError),
+        (status = "5XX", description = "The model failed, in Anthropic's form", body = AnthropicError),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    identity: Identity,
+    RawBody(body): RawBody,
+) -> Result<Response, ApiError> {
+    let inbound = anthropic_messages::decode_request(&body).map_err(model_call::invalid)?;
+    let (about, call) = model_call::prepare(&app, &identity, inbound.request)?;
+    let envelope = about.envelope(&app, "msg_");
+    if inbound.stream {
+        let writer = Events(anthropic_messages::Encoder::new(envelope));
+        return model_call::streamed(&app, call, writer).await.map(|response| about.marked(response));
+    }
+    let reply = model_call::whole(&app, call).await?;
+    Ok(about.json(anthropic_messages::encode_reply(&reply, &envelope).to_json()))
+}
+
+/// Estimates the input tokens of a Messages body: one for 3.5 bytes of its texts, tools and arguments, 4 for a message,
+/// 1,500 for a picture. The tokenisers of the models are not known here, so it is no exact count.
+#[utoipa::path(post, path = "/v1/messages/count_tokens", tag = "models",
+    request_body(content = Object, description = "A Messages body; `max_tokens` may be left out"),
+    responses(
+        (status = 200, description = "The estimate; `x-bedplate-estimate` names the rule", body = TokenCount),
+        (status = "4XX", description = "The request is wrong, in Anthropic's form", body = AnthropicError),
+    )
+)]
+pub(crate) async fn count_tokens(
+    State(app): State<App>,
+    _: Identity,
+    RawBody(body): RawBody,
+) -> Result<Response, ApiError> {
+    let request = anthropic_messages::decode_count(&body).map_err(model_call::invalid)?;
+    model_call::route(&app, &request.model)?;
+    let rule = (HeaderName::from_static("x-bedplate-estimate"), "bytes/3.5");
+    Ok(([rule], Json(TokenCount { input_tokens: estimate(request) })).into_response())
+}
+
+fn estimate(request: ModelRequest) -> u64 {
+    let system = match request.system.is_empty() {
+        true => 0,
+        false => size::message(&Message { role: bedplate_core::message::Role::User, content: request.system }),
+    };
+    let messages: usize = request.messages.iter().map(|message| size::message(message)).sum();
+    let tools: usize = request.tools.iter().map(size::spec).sum();
+    size::tokens(system.saturating_add(messages).saturating_add(tools))
+}
+
+/// How large a request is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TokenCount {
+    /// The estimated tokens of the input.
+    input_tokens: u64,
+}
+
+/// An error in Anthropic's form.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AnthropicError {
+    /// Always `error`.
+    #[serde(rename = "type")]
+    kind: String,
+    error: AnthropicErrorBody,
+    /// The request's id, as in the header `request-id`.
+    request_id: String,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AnthropicErrorBody {
+    /// The kind: `invalid_request_error`, `authentication_error`, `not_found_error`, …
+    #[serde(rename = "type")]
+    kind: String,
+    /// What is wrong, for people.
+    message: String,
+}
+
+struct Events(anthropic_messages::Encoder);
+
+impl Writer for Events {
+    const CONTENT_TYPE: &'static str = "text/event-stream";
+    const HEARTBEAT: &'static [u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
+    fn event(&mut self, event: &ModelEvent, out: &mut Vec<u8>) {
+        self.0.event(event, out);
+    }
+
+    fn fail(&mut self, error: &ModelError, out: &mut Vec<u8>) {
+        self.0.fail(error.kind.into(), &error.message, out);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+}

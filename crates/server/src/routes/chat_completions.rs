@@ -1,0 +1,75 @@
+//! `POST /v1/chat/completions`: a model as OpenAI's clients call it.
+
+use super::model_call::{self, Writer};
+use crate::{ApiError, App, access::Identity, extract::RawBody};
+use axum::{extract::State, response::Response};
+use bedplate_core::port::model::{ModelError, ModelEvent};
+use bedplate_dialects::openai_chat;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Calls a model with a Chat Completions body and answers in the same form, whole or as a stream of chunks.
+#[utoipa::path(post, path = "/v1/chat/completions", tag = "models", operation_id = "chat_completions",
+    request_body(content = Object, description = "A Chat Completions body; `model` is a route, or a model id of the project"),
+    responses(
+        (status = 200, description = "A Chat Completions reply; with `stream` its chunks as server-sent events", content(
+            (Object = "application/json"), (String = "text/event-stream"),
+        )),
+        (status = "4XX", description = "The request is wrong, in OpenAI's form", body = OpenAiError),
+        (status = "5XX", description = "The model failed, in OpenAI's form", body = OpenAiError),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    identity: Identity,
+    RawBody(body): RawBody,
+) -> Result<Response, ApiError> {
+    let inbound = openai_chat::decode_request(&body).map_err(model_call::invalid)?;
+    let (about, call) = model_call::prepare(&app, &identity, inbound.request)?;
+    let envelope = about.envelope(&app, "chatcmpl-");
+    if inbound.stream {
+        let writer = Chunks(openai_chat::Encoder::new(envelope, inbound.include_usage));
+        return model_call::streamed(&app, call, writer).await.map(|response| about.marked(response));
+    }
+    let reply = model_call::whole(&app, call).await?;
+    Ok(about.json(openai_chat::encode_reply(&reply, &envelope).to_json()))
+}
+
+/// An error in OpenAI's form.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OpenAiError {
+    error: OpenAiErrorBody,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OpenAiErrorBody {
+    /// What is wrong, for people.
+    message: String,
+    /// The kind: `invalid_request_error`, `permission_error`, `rate_limit_error` or `server_error`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// Always null; the message says where.
+    param: Option<String>,
+    /// A finer kind where there is one.
+    code: Option<String>,
+}
+
+struct Chunks(openai_chat::Encoder);
+
+impl Writer for Chunks {
+    const CONTENT_TYPE: &'static str = "text/event-stream";
+    const HEARTBEAT: &'static [u8] = b": \n\n";
+
+    fn event(&mut self, event: &ModelEvent, out: &mut Vec<u8>) {
+        self.0.event(event, out);
+    }
+
+    fn fail(&mut self, error: &ModelError, out: &mut Vec<u8>) {
+        self.0.fail(error.kind.into(), &error.message, out);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+}

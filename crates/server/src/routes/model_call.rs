@@ -1,0 +1,214 @@
+//! Calls of a model without an agent: what the APIs of OpenAI, Anthropic and Bedrock share behind their own shapes.
+
+use crate::{ApiError, App, access::Identity};
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bedplate_core::{
+    id::RunId,
+    port::{
+        BoxStream, Caller,
+        model::{ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelReply, ModelRequest},
+    },
+};
+use bedplate_dialects::{DecodeError, Envelope, anthropic_messages, openai_chat, untranslated};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream::ReadyChunks};
+use std::{convert::Infallible, mem, time::Duration};
+use tokio::time::timeout;
+
+/// How often an idle stream says that it lives; also how long the status waits for the reply to begin.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How many events that are there already go out in one piece.
+const PIECE: usize = 64;
+
+/// Words a model's events for a client, in the form of one API.
+pub(crate) trait Writer: Send + 'static {
+    /// The stream's media type.
+    const CONTENT_TYPE: &'static str;
+    /// What keeps an idle stream alive; empty where the form knows nothing of the kind.
+    const HEARTBEAT: &'static [u8];
+
+    /// Appends what a client gets for `event`.
+    fn event(&mut self, event: &ModelEvent, out: &mut Vec<u8>);
+
+    /// Appends a failure, which ends the stream.
+    fn fail(&mut self, error: &ModelError, out: &mut Vec<u8>);
+
+    /// Returns whether the reply or a failure ended the stream.
+    fn is_over(&self) -> bool;
+}
+
+/// What a client is told of a call besides the reply.
+pub(crate) struct About {
+    /// The model as the client calls it.
+    asked: String,
+    info: Option<ModelInfo>,
+    untranslated: Vec<String>,
+}
+
+/// Finds the route of a request, whose `model` is what the client calls it: a route, or an id that the project maps to
+/// one.
+pub(crate) fn prepare(
+    app: &App,
+    identity: &Identity,
+    mut request: ModelRequest,
+) -> Result<(About, ModelCall), ApiError> {
+    identity.check_models()?;
+    let route = route(app, &request.model)?;
+    let info = app.model().describe(&route);
+    let dialect = match info.as_ref().map(|info| info.provider.as_str()) {
+        Some("anthropic") => anthropic_messages::NAME,
+        Some("openai") => openai_chat::NAME,
+        _ => "",
+    };
+    let about = About {
+        asked: mem::replace(&mut request.model, route),
+        info,
+        untranslated: untranslated(&request.params, dialect),
+    };
+    let caller = Caller { tenant: identity.tenant.clone(), user: identity.user(None)?, run: None };
+    Ok((about, ModelCall { caller, request, deadline: None }))
+}
+
+/// Returns the route that serves what a client calls a model.
+pub(crate) fn route(app: &App, asked: &str) -> Result<String, ApiError> {
+    if let Some(route) = app.definitions().route_of_model_id(asked) {
+        return Ok(route);
+    }
+    if app.model().routes().iter().any(|route| route == asked) {
+        return Ok(asked.to_owned());
+    }
+    let shown: String = asked.chars().filter(|c| !c.is_control()).take(128).collect();
+    Err(ApiError::not_found(
+        "model_not_found",
+        format!("no route serves the model id `{shown}`; name it in [model_ids], or call a route by its name"),
+    ))
+}
+
+impl About {
+    /// Returns the outer part of the reply; its id begins with `prefix`.
+    pub(crate) fn envelope(&self, app: &App, prefix: &str) -> Envelope {
+        Envelope {
+            id: format!("{prefix}{}", RunId(app.0.options.entropy.bytes())),
+            created: app.now().0 / 1000,
+            model: self.asked.clone(),
+        }
+    }
+
+    /// Returns a whole reply as a response.
+    pub(crate) fn json(&self, body: Vec<u8>) -> Response {
+        let mut response = body.into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.marked(response)
+    }
+
+    /// Returns the response with the headers that say which model answers, and which fields it will not see.
+    pub(crate) fn marked(&self, mut response: Response) -> Response {
+        let model =
+            self.info.as_ref().map(|info| format!("{}; foundation_model={}", info.model, info.foundation_model));
+        let untranslated = (!self.untranslated.is_empty()).then(|| self.untranslated.join(", "));
+        for (name, value) in [("x-bedplate-model", model), ("x-bedplate-untranslated", untranslated)] {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
+                response.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        }
+        response
+    }
+}
+
+/// Calls the model and reads its stream to the end.
+pub(crate) async fn whole(app: &App, call: ModelCall) -> Result<ModelReply, ApiError> {
+    let mut stream = app.model().call(call).await.map_err(model_error)?;
+    while let Some(event) = stream.next().await {
+        if let ModelEvent::End(reply) = event.map_err(model_error)? {
+            return Ok(*reply);
+        }
+    }
+    Err(model_error(cut()))
+}
+
+/// Calls the model and answers with its stream. What fails before the reply began is an error with its own status; if
+/// that takes long the stream begins all the same, and keeps its client by heartbeats. A client that hangs up drops
+/// the stream, which cancels the call upstream.
+pub(crate) async fn streamed<W: Writer>(app: &App, call: ModelCall, writer: W) -> Result<Response, ApiError> {
+    let mut events = app.model().call(call).await.map_err(model_error)?.ready_chunks(PIECE);
+    let first = match timeout(HEARTBEAT, events.next()).await {
+        Ok(Some(mut first)) => match first.first_mut() {
+            Some(Err(_)) => return Err(first.swap_remove(0).map_or_else(model_error, |_| model_error(cut()))),
+            _ => first,
+        },
+        Ok(None) => return Err(model_error(cut())),
+        Err(_) => Vec::new(),
+    };
+    let body = Body::from_stream(pieces(first, events, writer).map(Ok::<_, Infallible>));
+    let headers = [
+        (header::CONTENT_TYPE, W::CONTENT_TYPE),
+        (header::CACHE_CONTROL, "no-cache"),
+        // A proxy that collects a stream before it passes it on would make it none.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    Ok((headers, body).into_response())
+}
+
+type Event = Result<ModelEvent, ModelError>;
+
+fn pieces<W: Writer>(
+    first: Vec<Event>,
+    mut events: ReadyChunks<BoxStream<'static, Event>>,
+    mut writer: W,
+) -> impl Stream<Item = Bytes> + Send {
+    async_stream::stream! {
+        let mut next = first;
+        let mut out = Vec::new();
+        loop {
+            for event in next {
+                match event {
+                    Ok(event) => writer.event(&event, &mut out),
+                    Err(error) => writer.fail(&error, &mut out),
+                }
+            }
+            if !out.is_empty() {
+                yield Bytes::from(mem::take(&mut out));
+            }
+            if writer.is_over() {
+                return;
+            }
+            next = match timeout(HEARTBEAT, events.next()).await {
+                Ok(Some(more)) => more,
+                Ok(None) => vec![Err(cut())],
+                Err(_) => {
+                    out.extend_from_slice(W::HEARTBEAT);
+                    Vec::new()
+                }
+            };
+        }
+    }
+}
+
+fn cut() -> ModelError {
+    ModelError::new(ModelErrorKind::BrokenStream, "the model's stream ended before its reply was whole")
+}
+
+/// Returns the error of a request that its dialect cannot read.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+pub(crate) fn invalid(error: DecodeError) -> ApiError {
+    ApiError::bad_request("invalid_request", error.to_string())
+}
+
+fn model_error(error: ModelError) -> ApiError {
+    let status = match error.kind {
+        ModelErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
+        ModelErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ModelErrorKind::Unauthorized => StatusCode::FORBIDDEN,
+        ModelErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ModelErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ModelErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ModelErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ModelErrorKind::BrokenStream | ModelErrorKind::InvalidReply => StatusCode::BAD_GATEWAY,
+    };
+    ApiError { retry_after: error.retry_after, ..ApiError::new(status, error.kind.code(), error.message) }
+}
