@@ -62,6 +62,14 @@ class Server:
             raise SystemExit(f"POST {path} answered {response.status} {answer}")
         return answer
 
+    def metric(self, name):
+        """Returns the value of a metric without labels."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+        connection.close()
+        return next(float(line.split()[1]) for line in lines if line.split(" ")[0] == name)
+
     def resident_bytes(self):
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
