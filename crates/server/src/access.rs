@@ -147,9 +147,10 @@ impl Identity {
     /// Refuses calls of a model itself to a key that is scoped to agents: they would go past its agents.
     pub(crate) fn check_models(&self) -> Result<(), ApiError> {
         match self.agents {
-            Some(_) => {
-                Err(ApiError::forbidden("agent_not_allowed", "a key that is scoped to agents may not call models itself"))
-            }
+            Some(_) => Err(ApiError::forbidden(
+                "agent_not_allowed",
+                "a key that is scoped to agents may not call models itself",
+            )),
             None => Ok(()),
         }
     }
@@ -254,10 +255,18 @@ mod tests {
     }
 
     fn headers(given: &[(&'static str, &'static str)]) -> HeaderMap {
-        given.iter().map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+        given
+            .iter()
+            .map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
     }
 
-    fn code(access: &Access, method: &Method, given: &[(&'static str, &'static str)], uri: &'static str) -> Option<&'static str> {
+    fn code(
+        access: &Access,
+        method: &Method,
+        given: &[(&'static str, &'static str)],
+        uri: &'static str,
+    ) -> Option<&'static str> {
         let mut all = HeaderMap::new();
         for (name, value) in given {
             all.append(*name, HeaderValue::from_static(value));
@@ -279,7 +288,9 @@ mod tests {
 
     #[test]
     fn a_page_of_another_site_cannot_leave_its_origin_out() {
-        let from = |site: &'static str, dest: &'static str| [("host", "localhost"), ("sec-fetch-site", site), ("sec-fetch-dest", dest)];
+        let from = |site: &'static str, dest: &'static str| {
+            [("host", "localhost"), ("sec-fetch-site", site), ("sec-fetch-dest", dest)]
+        };
         let refused = Some("foreign_origin");
         assert_eq!(code(&open(), &Method::POST, &from("cross-site", "document"), "/agent"), refused, "a form");
         assert_eq!(code(&open(), &Method::GET, &from("cross-site", "image"), "/v1/runs"), refused);

@@ -62,11 +62,9 @@ async fn read(body: Body) -> Result<Bytes, ApiError> {
             "body_too_large",
             format!("the body is larger than {MAX_BODY_BYTES} bytes"),
         )),
-        Err(error) if is_timeout(&*error) => Err(ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "request_timeout",
-            "the body paused for too long",
-        )),
+        Err(error) if is_timeout(&*error) => {
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body paused for too long"))
+        }
         Err(_) => Err(ApiError::bad_request("body_incomplete", "the body ended before it was whole")),
     }
 }

@@ -27,16 +27,20 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 #[error("failed to accept connections: {0}")]
 pub struct ServeError(#[from] std::io::Error);
 
-/// Serves `app` on `listener` until `shutdown` resolves; then open requests get five seconds to end.
+/// Serves `app` on `listener` until `shutdown` resolves; then streams end, and open requests get five seconds to.
 ///
 /// # Errors
 /// [`ServeError`] when the listener is broken; a single connection's failure never ends the loop.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-    let router: Router = crate::routes::router(app);
+    let router: Router = crate::routes::router(app.clone());
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING).max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -56,7 +60,10 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
         // A stream without NODELAY still works, only slower.
         let _ = stream.set_nodelay(true);
         let connection = builder
-            .serve_connection_with_upgrades(TokioIo::new(Opening::new(stream, HEADER_TIMEOUT)), TowerToHyperService::new(router.clone()))
+            .serve_connection_with_upgrades(
+                TokioIo::new(Opening::new(stream, HEADER_TIMEOUT)),
+                TowerToHyperService::new(router.clone()),
+            )
             .into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
@@ -66,8 +73,9 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
         });
     }
     drop(listener);
+    app.close();
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-        tracing::info!("streams that were open have been cut; clients resume them");
+        tracing::info!("requests that were still open have been cut");
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Committed entries carry the id `run:seq`, so a client that reconnects goes on where it was; deltas carry none,
 //! because they are views that a reconnect replaces by the partial message.
 
-use crate::wire::event_body;
+use crate::{App, wire::event_body};
 use axum::{
     http::HeaderName,
     response::{
@@ -24,9 +24,9 @@ use std::{convert::Infallible, time::Duration};
 /// How often an idle stream says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Returns a response that sends `events`, with heartbeats while there is none.
-pub(crate) fn respond(events: impl Stream<Item = Event> + Send + 'static) -> Response {
-    let events = events.map(Ok::<_, Infallible>);
+/// Returns a response that sends `events` until they end or the server stops, with heartbeats while there is none.
+pub(crate) fn respond(app: &App, events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let events = events.take_until(app.closed()).map(Ok::<_, Infallible>);
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
     // A proxy that collects a stream before it passes it on would make it none.
     ([(HeaderName::from_static("x-accel-buffering"), "no")], stream).into_response()

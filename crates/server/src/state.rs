@@ -9,7 +9,8 @@ use bedplate_core::port::{
     model::Model,
 };
 use bedplate_runtime::Runtime;
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
+use tokio::sync::watch;
 
 /// What the server is made of.
 pub struct Options {
@@ -44,6 +45,8 @@ pub struct App(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) metrics: Metrics,
+    /// Whether the server stops.
+    closing: watch::Sender<bool>,
 }
 
 impl App {
@@ -51,7 +54,25 @@ impl App {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let metrics = Metrics::new(options.runtime.clone());
-        Self(Arc::new(Shared { options, metrics }))
+        Self(Arc::new(Shared { options, metrics, closing: watch::Sender::new(false) }))
+    }
+
+    /// Ends the open streams; their clients resume them elsewhere or later.
+    pub(crate) fn close(&self) {
+        self.0.closing.send_replace(true);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.0.closing.borrow()
+    }
+
+    /// Resolves when the server stops.
+    pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut closing = self.0.closing.subscribe();
+        async move {
+            // The sender goes only together with the server, which means the same.
+            let _ = closing.wait_for(|closing| *closing).await;
+        }
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {

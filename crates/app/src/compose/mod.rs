@@ -36,7 +36,7 @@ const LISTEN: &str = "127.0.0.1:7878";
 const LEASE: Duration = Duration::from_secs(60);
 
 /// How long a run that nobody asks for stays in memory.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(3);
 
 /// How an instance is wanted.
 #[derive(Clone, Debug)]
@@ -262,7 +262,7 @@ impl Instance {
         if self.announced {
             self.folder.withdraw();
         }
-        // Streams end when the runtime does, so that open connections do not hold up the shutdown.
+        // The server ends its streams, and the runtime its turns, so that no connection holds up the other's end.
         let _ = self.stop.send(());
         self.runtime.shutdown().await;
         // A task that panicked has nothing left to end.
@@ -293,13 +293,12 @@ async fn listen(setup: &Setup, project: &Project) -> Result<TcpListener, Error> 
             .hint("write HOST:PORT, for example 127.0.0.1:7878")
     })?;
     TcpListener::bind(resolved).await.map_err(|error| {
-        Error::failed(format!("failed to listen on {resolved}: {error}"))
-            .hint(match error.kind() {
-                std::io::ErrorKind::AddrInUse => {
-                    "another program has the port: choose one with --listen, or 127.0.0.1:0 for any"
-                }
-                _ => "choose an address of this machine with --listen, for example 127.0.0.1:7878",
-            })
+        Error::failed(format!("failed to listen on {resolved}: {error}")).hint(match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "another program has the port: choose one with --listen, or 127.0.0.1:0 for any"
+            }
+            _ => "choose an address of this machine with --listen, for example 127.0.0.1:7878",
+        })
     })
 }
 

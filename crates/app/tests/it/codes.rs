@@ -35,12 +35,16 @@ fn sources(folder: &Path, take: &mut impl FnMut(&str)) {
 
 /// Returns the codes that a source gives to the constructors of `ApiError`: the first literal after each.
 fn codes_in_source(text: &str) -> Vec<String> {
-    let makers = ["ApiError::bad_request(", "ApiError::not_found(", "ApiError::forbidden(", "ApiError::conflict(", "::new("];
+    let makers =
+        ["ApiError::bad_request(", "ApiError::not_found(", "ApiError::forbidden(", "ApiError::conflict(", "::new("];
     let mut found = Vec::new();
     for maker in makers {
         for call in text.split(maker).skip(1) {
             let arguments = call.split(';').next().unwrap_or_default();
-            if maker == "::new(" && !arguments.trim_start().starts_with("StatusCode::") && !arguments.starts_with("status,") {
+            if maker == "::new("
+                && !arguments.trim_start().starts_with("StatusCode::")
+                && !arguments.starts_with("status,")
+            {
                 continue;
             }
             found.extend(literals(arguments).into_iter().next());
@@ -50,9 +54,12 @@ fn codes_in_source(text: &str) -> Vec<String> {
         found.extend(literals(chosen.split(';').next().unwrap_or_default()));
     }
     if text.contains("fn outcome_word(") {
-        let words = text.split("fn outcome_word(").nth(1).and_then(|rest| rest.split("\n}\n").next()).unwrap_or_default();
+        let words =
+            text.split("fn outcome_word(").nth(1).and_then(|rest| rest.split("\n}\n").next()).unwrap_or_default();
         // These have an answer and are no errors.
-        found.extend(literals(words).into_iter().filter(|word| !["completed", "max_tokens", "refused"].contains(&word.as_str())));
+        found.extend(
+            literals(words).into_iter().filter(|word| !["completed", "max_tokens", "refused"].contains(&word.as_str())),
+        );
     }
     if text.contains("fn unauthorized(") {
         found.push("unauthorized".to_owned());

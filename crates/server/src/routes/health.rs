@@ -9,12 +9,15 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Answers when the store answers.
+/// Answers when the store answers, and no more once the server stops.
 #[utoipa::path(get, path = "/readyz", tag = "server", responses(
     (status = 200, description = "It is ready", body = String),
-    (status = 503, description = "The store does not answer", body = ErrorBody),
+    (status = 503, description = "The store does not answer, or the server stops", body = ErrorBody),
 ))]
 pub(crate) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
+    if app.is_closing() {
+        return Err(super::invoke::shutting_down());
+    }
     app.keys().any(app.now()).await.map_err(|error| ApiError::store(&error))?;
     Ok("ready\n")
 }

@@ -23,6 +23,7 @@ use bedplate_core::{
 };
 use bedplate_runtime::{RunError, StartError, StartTurn, Started, TurnResult};
 use serde::Deserialize;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// A turn of an agent.
@@ -322,9 +323,7 @@ pub(crate) fn start_error(error: StartError) -> ApiError {
             ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "input_too_large", error.to_string())
         }
         StartError::Deleted => ApiError::new(StatusCode::GONE, "session_deleted", "this session was deleted"),
-        StartError::ShuttingDown => {
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", "the server is shutting down")
-        }
+        StartError::ShuttingDown => shutting_down(),
         StartError::Store(message) => ApiError::store(&message),
     }
 }
@@ -341,9 +340,12 @@ pub(crate) fn run_error(error: RunError) -> ApiError {
                 "the run's pinned definition is missing",
             )
         }
-        RunError::ShuttingDown => {
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", "the server is shutting down")
-        }
+        RunError::ShuttingDown => shutting_down(),
         RunError::Store(message) => ApiError::store(&message),
     }
+}
+
+pub(crate) fn shutting_down() -> ApiError {
+    let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", "the server is shutting down");
+    ApiError { retry_after: Some(Duration::from_secs(1)), ..error }
 }

@@ -35,6 +35,7 @@ pub(crate) async fn respond(
             "queued_behind": started.queued_behind, "model": model,
         }),
     );
+    let server = app.clone();
     let events = async_stream::stream! {
         yield first;
         let mut done = Box::pin(finish(&app, &identity, &started));
@@ -77,7 +78,7 @@ pub(crate) async fn respond(
             Err(error) => yield sse::named("error", &json!({ "code": error.code, "message": error.message })),
         }
     };
-    Ok(sse::respond(events))
+    Ok(sse::respond(&server, events))
 }
 
 /// How far a stream has come.

@@ -21,11 +21,15 @@ fn a_key_for_one_agent_takes_no_turn_in_a_session_of_another() {
     let second = server.key(&json!({ "name": "second only", "agents": ["second"] }));
     let turn = json!({ "input": "a secret", "session_id": "s", "user_id": "ann" });
     assert_eq!(server.send("POST", "/v1/agents/first/invoke", &[&backend], &turn).status, 200);
-    let events = |server: &Server| server.ask("GET", "/v1/sessions/s?user_id=ann", &Value::Null).json()["events"].clone();
+    let events =
+        |server: &Server| server.ask("GET", "/v1/sessions/s?user_id=ann", &Value::Null).json()["events"].clone();
     let before = events(&server);
     for (path, body) in [
         ("/v1/agents/second/invoke", turn),
-        ("/agent", json!({ "query": "what secret?", "conversation_id": "s", "user_id": "ann", "agent_type": "second" })),
+        (
+            "/agent",
+            json!({ "query": "what secret?", "conversation_id": "s", "user_id": "ann", "agent_type": "second" }),
+        ),
     ] {
         let refused = server.send("POST", path, &[&second], &body);
         assert_eq!(refused.status, 403, "{refused:?}");

@@ -46,8 +46,7 @@ impl Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         project(folder.path());
         let process = spawn(folder.path(), "127.0.0.1:0");
-        let mut server =
-            Self { folder, process, address: SocketAddr::from(([127, 0, 0, 1], 0)), token: String::new() };
+        let mut server = Self { folder, process, address: SocketAddr::from(([127, 0, 0, 1], 0)), token: String::new() };
         server.wait();
         server
     }
@@ -67,6 +66,13 @@ impl Server {
     pub fn kill(&mut self) {
         self.process.kill().expect("the server is there");
         self.process.wait().expect("it ends");
+    }
+
+    /// Asks it to stop, and returns its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        let asked = Command::new("kill").arg(self.process.id().to_string()).status().expect("it can be asked");
+        assert!(asked.success());
+        self.process.wait().expect("it ends").code()
     }
 
     fn wait(&mut self) {
@@ -128,7 +134,13 @@ impl Server {
     }
 
     /// Starts a stream and returns its events one by one: name and data.
-    pub fn stream(&self, method: &str, path: &str, lines: &[&str], body: &Value) -> impl Iterator<Item = (String, Value)> + use<> {
+    pub fn stream(
+        &self,
+        method: &str,
+        path: &str,
+        lines: &[&str],
+        body: &Value,
+    ) -> impl Iterator<Item = (String, Value)> + use<> {
         let mut lines = lines.to_vec();
         lines.push("accept: text/event-stream");
         let mut stream = self.connect();

@@ -2,6 +2,7 @@
 
 use super::server::Server;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 fn names(events: &[(String, Value)]) -> Vec<&str> {
     events
@@ -91,7 +92,8 @@ fn a_turn_that_waits_for_another_is_not_said_to_run() {
     assert!(events.into_iter().any(|(_, data)| data["type"] == "question_asked"));
     server.ask("POST", "/v1/agents/asks/invoke", &turn);
     let view = server.ask("GET", &format!("/v1/runs/{run}"), &Value::Null).json();
-    let states: Vec<&str> = view["turns"].as_array().into_iter().flatten().filter_map(|turn| turn["status"].as_str()).collect();
+    let states: Vec<&str> =
+        view["turns"].as_array().into_iter().flatten().filter_map(|turn| turn["status"].as_str()).collect();
     assert_eq!(states, ["running", "queued"]);
 }
 
@@ -105,4 +107,25 @@ fn a_stream_that_is_resumed_past_the_end_still_hears_what_comes() {
     assert_eq!(events.next().map(|(name, _)| name).as_deref(), Some("caught_up"));
     server.ask("POST", "/v1/agents/first/invoke", &json!({ "input": "More", "session_id": "s" }));
     assert!(events.any(|(_, data)| data["type"] == "turn_ended"));
+}
+
+#[test]
+fn a_server_that_is_asked_to_stop_does_not_wait_for_its_readers() {
+    let mut server = Server::start();
+    let turn = json!({ "input": "Hi", "session_id": "s" });
+    let run = server.ask("POST", "/v1/agents/first/invoke", &turn).json()["run_id"].as_str().expect("a run").to_owned();
+    let mut idle = server.stream("GET", &format!("/v1/runs/{run}/events"), &[], &Value::Null);
+    assert!(idle.any(|(name, _)| name == "caught_up"));
+    let mut busy = server.stream("POST", "/v1/agents/slow/invoke", &[], &json!({ "input": "Hi", "session_id": "t" }));
+    assert!(busy.any(|(_, data)| data["type"] == "model_called"));
+    let began = Instant::now();
+    assert_eq!(server.stop(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(4), "it took {:?}", began.elapsed());
+    assert!(idle.next().is_none() && !busy.any(|(name, _)| name == "done"));
+    // What was cut goes on at the next start.
+    server.start_again_at("127.0.0.1:0");
+    let view = server.ask("GET", "/v1/sessions/t", &Value::Null).json();
+    let run = view["run_id"].as_str().expect("a run");
+    let mut events = server.stream("GET", &format!("/v1/runs/{run}/events"), &[], &Value::Null);
+    assert!(events.any(|(_, data)| data["type"] == "turn_ended" && data["outcome"] == "completed"));
 }
