@@ -57,18 +57,29 @@ impl DataFolder {
         &self.path
     }
 
-    /// Makes the empty file of the store, which only its owner can read; SQLite gives its other files the same mode.
+    /// Makes what the store and the project's databases are kept in, so that only its owner can read it, also in a
+    /// folder that others can read; SQLite gives the files beside the store's the same mode.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn make_store(&self) -> Result<(), Error> {
-        let path = self.path.join("bedplate.db");
-        match private_options().create_new(true).open(&path) {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(Error::failed(format!("failed to make {}: {error}", path.display()))
-                .hint("choose a folder that you may write to with --data")),
-        }
+        let (store, databases) = (self.path.join("bedplate.db"), self.path.join("databases"));
+        let made = || {
+            if let Err(error) = private_options().create_new(true).open(&store)
+                && error.kind() != std::io::ErrorKind::AlreadyExists
+            {
+                return Err(error);
+            }
+            if !databases.exists() {
+                fs::create_dir(&databases)?;
+                private(&databases, 0o700)?;
+            }
+            Ok(())
+        };
+        made().map_err(|error: std::io::Error| {
+            Error::failed(format!("failed to write to the data folder {}: {error}", self.path.display()))
+                .hint("choose a folder that you may write to with --data")
+        })
     }
 
     /// Returns the secret under which the secrets of keys are hashed; it is made at the first start. Whoever calls this

@@ -11,6 +11,8 @@ use serde::Serialize;
 
 /// Tell what is set up, what is missing, and what to do
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  bedplate doctor shop --json")]
 pub struct Args {
     #[command(flatten)]
     target: Target,

@@ -67,7 +67,7 @@ pub fn run(args: Args) -> Result<(), Error> {
             super::with_client(&target, false, async |client| {
                 let body = value!({ "name": name, "user_id": user, "agents": agents, "expires_in_seconds": expires });
                 let key = client.post("/v1/keys", &body).await?;
-                    if as_json {
+                if as_json {
                     json(&key);
                 } else {
                     say(key["key"].as_str().unwrap_or_default());

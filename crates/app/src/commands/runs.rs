@@ -8,8 +8,13 @@ use crate::{
 };
 use serde_json::{Value, json as value};
 
-/// List, show, cancel, fork and replay runs
+/// List, show, cancel, answer, fork and replay runs
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  bedplate runs list shop --status waiting
+  bedplate runs show RUN shop --json
+  bedplate runs answer RUN CALL shop --approve
+  bedplate runs fork RUN shop --at 12 --session try-again")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -1,7 +1,7 @@
 //! `bedplate sessions`: conversations on the terminal.
 
 use crate::{
-    client::encode,
+    client::{Client, encode},
     error::Error,
     target::Target,
     terminal::{json, printable, say},
@@ -10,6 +10,11 @@ use serde_json::Value;
 
 /// List, show and delete sessions
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  bedplate sessions list shop --user alice --json
+  bedplate sessions show c1 shop --user alice
+  bedplate sessions delete c1 shop --user alice
+  bedplate sessions forget alice shop           everything of a person")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -44,15 +49,22 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Delete a session, or everything of a user
+    /// Delete a session
     Delete {
-        /// The session; without one, everything of the user
-        session: Option<String>,
+        /// The session
+        session: String,
         #[command(flatten)]
         target: Target,
         /// Whose it is
         #[arg(long)]
         user: String,
+    },
+    /// Delete everything of a person: all sessions and what only they hold
+    Forget {
+        /// The person, as requests name them
+        user: String,
+        #[command(flatten)]
+        target: Target,
     },
 }
 
@@ -89,15 +101,18 @@ pub fn run(args: Args) -> Result<(), Error> {
             Ok(())
         }),
         Command::Delete { session, target, user } => super::with_client(&target, false, async |client| {
-            let path = match session {
-                Some(session) => format!("/v1/sessions/{}?user_id={}", encode(&session), encode(&user)),
-                None => format!("/v1/users/{}", encode(&user)),
-            };
-            let deleted = client.delete(&path).await?;
-            say(format!("deleted {} runs and {} blobs", deleted["runs"], deleted["blobs"]));
-            Ok(())
+            delete(client, &format!("/v1/sessions/{}?user_id={}", encode(&session), encode(&user))).await
+        }),
+        Command::Forget { user, target } => super::with_client(&target, false, async |client| {
+            delete(client, &format!("/v1/users/{}", encode(&user))).await
         }),
     }
+}
+
+async fn delete(client: &Client, path: &str) -> Result<(), Error> {
+    let deleted = client.delete(path).await?;
+    say(format!("deleted {} runs and {} blobs", deleted["runs"], deleted["blobs"]));
+    Ok(())
 }
 
 fn show(message: &Value) {

@@ -58,8 +58,25 @@ impl Opened {
             ("[server]", self.server != config.server),
             ("[databases]", self.databases != config.databases),
             ("[secrets]", self.secrets != config.secrets),
-            ("retention_days", self.retention_days != config.retention_days),
+            ("[store]", self.retention_days != config.retention_days),
         ];
         parts.into_iter().filter_map(|(part, differs)| differs.then_some(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_start_takes_over_is_named_and_nothing_else_is() {
+        let before = Config::default();
+        let mut after = Config { description: "said otherwise".into(), ..before.clone() };
+        let differs = |after: &Config| Opened::of(&before).differs_in(after).map(str::to_owned).collect::<Vec<_>>();
+        assert!(differs(&after).is_empty());
+        after.secrets.push("TOKEN".into());
+        after.retention_days = Some(30);
+        after.server.allowed_hosts.push("shop.example".into());
+        assert_eq!(differs(&after), ["[server]", "[secrets]", "[store]"]);
     }
 }

@@ -24,7 +24,8 @@ fn the_command_line_does_not_take_another_projects_server_for_its_own() {
     let file = data(killed.folder.path()).join("server.json");
     let mut said: Value = serde_json::from_slice(&fs::read(&file).expect("it is left behind")).expect("JSON");
     let others: Value =
-        serde_json::from_slice(&fs::read(data(other.folder.path()).join("server.json")).expect("it runs")).expect("JSON");
+        serde_json::from_slice(&fs::read(data(other.folder.path()).join("server.json")).expect("it runs"))
+            .expect("JSON");
     said["url"] = others["url"].clone();
     fs::write(&file, said.to_string()).expect("it can be written");
     assert_eq!(rows(&killed.command(&["runs", "list", "--json"])), 0);
@@ -112,7 +113,7 @@ fn what_lies_in_the_data_folder_is_for_its_owner_alone() {
         .output()
         .expect("it runs");
     assert!(made.status.success(), "{}", text(&made.stderr));
-    for file in ["pepper", "bedplate.db"] {
+    for file in ["pepper", "bedplate.db", "databases"] {
         let mode = fs::metadata(data(folder.path()).join(file)).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o077, 0, "{file} has mode {mode:o}");
     }
@@ -165,4 +166,20 @@ fn the_log_has_no_secret_and_no_word_of_a_conversation() {
 fn a_wrong_word_for_a_state_is_a_wrong_argument() {
     let ended = command(&["runs", "list", "--status", "sleeping"]).output().expect("it runs");
     assert_eq!(ended.status.code(), Some(2));
+}
+
+#[test]
+fn a_person_is_forgotten_only_when_that_is_what_was_said() {
+    let server = Server::start();
+    for session in ["one", "two"] {
+        let turn = json!({ "input": "Hi", "session_id": session, "user_id": "ann" });
+        assert_eq!(server.ask("POST", "/v1/agents/first/invoke", &turn).status, 200);
+    }
+    // The project stands where the session should: that deletes nothing.
+    assert!(!server.command(&["sessions", "delete", "--user", "ann"]).status.success());
+    assert_eq!(rows(&server.command(&["sessions", "list", "--json"])), 2);
+    assert!(server.command(&["sessions", "delete", "one", "--user", "ann"]).status.success());
+    assert_eq!(rows(&server.command(&["sessions", "list", "--json"])), 1);
+    assert!(server.command(&["sessions", "forget", "ann"]).status.success());
+    assert_eq!(rows(&server.command(&["sessions", "list", "--json"])), 0);
 }
