@@ -72,6 +72,13 @@ pub fn small_talk(question: &str, toolbox: &Toolbox) -> Option<String> {
     if pair("how", "are") && has("you") && lower.len() <= 5 || pair("how's", "it") && has("going") {
         return Some(format!("All is well here, thank you. {}", offer(toolbox)));
     }
+    let insult = ["stupid", "dumb", "idiot", "useless", "suck", "sucks", "moron", "terrible", "awful", "crap", "shit"];
+    if insult.iter().any(|word| has(word)) && (you || has("this") || lower.len() <= 2) && lower.len() <= 8 {
+        return Some(format!("I am sorry that I was no help. {}", offer(toolbox)));
+    }
+    if has("sorry") && lower.len() <= 5 {
+        return Some("No harm done. What can I do for you?".into());
+    }
     let content: Vec<&&str> = lower.iter().filter(|word| !stop::is_stop(word)).collect();
     let only = |set: &[&str], most: usize| {
         content.iter().all(|word| set.contains(*word))
@@ -182,7 +189,7 @@ fn said_before(turns: &[Turn]) -> Option<String> {
         return None;
     }
     let mine = has(&["i", "my"])
-        && has(&["question", "ask", "asked", "say", "said", "message"])
+        && has(&["question", "ask", "asked", "say", "said", "message", "tell", "told"])
         && has(&["first", "last", "previous", "before", "earlier", "just", "what"]);
     let yours = has(&["repeat", "again"]) && has(&["answer", "that", "you", "it"]) && !mine;
     if mine && !has(&["name", "find", "search"]) && has(&["first", "last", "previous", "before", "earlier", "just"]) {
@@ -218,8 +225,15 @@ pub fn decline(toolbox: &Toolbox) -> String {
     if toolbox.tools.is_empty() {
         "I cannot answer that: I have no tools in this conversation, and as a rehearsal stand-in I know only what you tell me here.".into()
     } else {
-        format!("I have no tool that answers that. {}", offer(toolbox))
+        format!("I cannot help with that here: I have no tool for it. {}", offer(toolbox))
     }
+}
+
+/// Says that a change that was asked for cannot be made.
+#[must_use]
+pub fn unable(verb: &str, named: &str) -> String {
+    let what = if named.is_empty() { "that" } else { named };
+    format!("I cannot {verb} {what}: there is no tool for it here, so nothing has changed.")
 }
 
 /// Asks for what a tool needs.
@@ -287,12 +301,57 @@ fn abilities(toolbox: &Toolbox) -> String {
     format!("I can use these tools:\n\n{}", lines.join("\n"))
 }
 
-fn offer(toolbox: &Toolbox) -> String {
-    let names: Vec<String> = toolbox.tools.iter().take(8).map(|tool| crate::schema::spoken(&tool.name)).collect();
-    if names.is_empty() { "What can I do for you?".into() } else { format!("I can help with: {}.", names.join(", ")) }
+/// Says what the tools can do, in a sentence.
+#[must_use]
+pub fn offer(toolbox: &Toolbox) -> String {
+    let can: Vec<String> = toolbox.tools.iter().map(ability).collect();
+    match can.as_slice() {
+        [] => "What can I do for you?".into(),
+        can if can.len() <= 4 => format!("I can {}.", and(can)),
+        can => {
+            // A few that stand apart in the list tell more than the first ones.
+            let step = can.len() / 4;
+            let some: Vec<String> = can.iter().step_by(step.max(1)).take(4).cloned().collect();
+            format!("I can, for example, {}. Ask “what can you do?” for everything.", and(&some))
+        }
+    }
 }
 
-fn lower_first(text: &str) -> String {
+/// Returns what a tool does, in the few words with which its description begins.
+fn ability(tool: &crate::schema::Tool) -> String {
+    const MOST: usize = 60;
+    let summary = tool.summary();
+    let cut = [": ", ", ", " by ", " with ", " that ", " (", " for example", "; ", " and suits"]
+        .iter()
+        .filter_map(|mark| summary.find(mark))
+        .filter(|at| *at > 12)
+        .min()
+        .unwrap_or(summary.len());
+    let text = lower_first(summary.get(..cut).unwrap_or(summary));
+    let verb = text.split(' ').next().unwrap_or("").to_owned();
+    // "Computes an expression" becomes "compute an expression".
+    let base = match verb.strip_suffix('s') {
+        Some(base) if !base.ends_with('s') && base.len() > 2 => format!("{base}{}", &text[verb.len()..]),
+        _ => text,
+    };
+    let base = base.replace("the customer's", "your").replace("the user's", "your").replace(" of the customer", "");
+    if summary.is_empty() || base.chars().count() > MOST {
+        format!("use {}", crate::schema::spoken(&tool.name))
+    } else {
+        base
+    }
+}
+
+/// Returns a text with a capital in front.
+#[must_use]
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default() + chars.as_str()
+}
+
+/// Returns a text with a small letter in front.
+#[must_use]
+pub fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|c| c.to_lowercase().collect::<String>()).unwrap_or_default() + chars.as_str()
 }

@@ -107,11 +107,13 @@ impl Toolbox {
                     1.0
                 };
         }
+        let mut topical = false;
         if general(reading, window) {
             if tool.personal {
                 fit.overlap *= 0.45;
             } else if tool.topical && !tool.open && self.speaks_of(tool, reading, window) {
                 fit.overlap += 1.0;
+                topical = true;
             }
         }
         // An exact name is as clear as it gets.
@@ -120,6 +122,9 @@ impl Toolbox {
             fit.overlap += 3.0;
         }
         fit.covered = if words > 0.0 { met / words } else { 0.0 };
+        if topical {
+            fit.covered = fit.covered.max(0.2);
+        }
         let loud: Vec<bool> = tool
             .name_stems
             .iter()
@@ -225,7 +230,7 @@ pub fn general(reading: &Reading, window: (usize, usize)) -> bool {
     let asks = stop::is_question(&first.lower)
         || first.lower == "may"
         || reading.lower(window.1) == "?"
-        || tokens.iter().any(|token| token.lower == "about");
+        || tokens.iter().any(|token| token.lower == "about") && topic_start(reading, window).is_none();
     let pair = |a: &[&str], b: &[&str]| {
         tokens.windows(2).any(|pair| a.contains(&pair[0].lower.as_str()) && b.contains(&pair[1].lower.as_str()))
     };
@@ -240,7 +245,8 @@ pub fn general(reading: &Reading, window: (usize, usize)) -> bool {
 }
 
 /// Returns where the subject matter begins in "manga about time travel"; none for "information about …".
-fn topic_start(reading: &Reading, window: (usize, usize)) -> Option<usize> {
+#[must_use]
+pub fn topic_start(reading: &Reading, window: (usize, usize)) -> Option<usize> {
     const INTRODUCED: &[&str] = &[
         "information",
         "info",

@@ -34,7 +34,11 @@ const MAX_TOOLS: usize = 128;
 #[must_use]
 pub fn reply(request: &ModelRequest, now: Timestamp) -> ModelReply {
     let toolbox = Toolbox::new(request.tools.iter().take(MAX_TOOLS).map(Tool::read).collect());
-    let turns = turn::turns(request);
+    let mut turns = turn::turns(request);
+    let meant = plan::follow::resolved(&turns, now);
+    if let (Some(question), Some(turn)) = (meant, turns.last_mut()) {
+        turn.said = std::mem::replace(&mut turn.question, question);
+    }
     match decide(request, &toolbox, &turns, now) {
         Decision::Say(text) => finish(request, vec![ContentBlock::text(text)], StopReason::EndTurn),
         Decision::Call(calls) => {
@@ -84,6 +88,18 @@ fn decide(request: &ModelRequest, toolbox: &Toolbox, turns: &[turn::Turn], now: 
             answer::compose(turn, now)
         });
     }
+    let reading = read::Reading::new(&turn.question, now);
+    if let Some(unable) = plan::unable(toolbox, &reading).filter(|_| !must) {
+        let plain = chat::unable(&unable.verb, &unable.what);
+        return match unable.rules {
+            Some((name, param, topic)) if fresh => {
+                let args = std::iter::once((param, Value::String(topic))).collect();
+                Decision::Call(vec![Call { name, args }])
+            }
+            Some(_) => Decision::Say(format!("{plain}\n\n{}", answer::compose(turn, now))),
+            None => Decision::Say(format!("{plain} {}", chat::offer(toolbox))),
+        };
+    }
     match plan::next(toolbox, turns, now, must, only) {
         Next::Calls(mut calls) if !calls.is_empty() => {
             if request.params.parallel_tool_calls == Some(false) {
@@ -112,7 +128,8 @@ fn talk(toolbox: &Toolbox, turns: &[turn::Turn], now: Timestamp, barred: bool) -
     if let Some(text) = chat::acknowledge(question) {
         return Some(text);
     }
-    let reading = read::Reading::new(question, now);
+    let asked = &turns.last()?.said;
+    let reading = read::Reading::new(if asked.is_empty() { question } else { asked }, now);
     if barred { None } else { plan::follow::member(turns, &reading) }
 }
 

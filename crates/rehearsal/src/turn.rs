@@ -37,6 +37,8 @@ pub struct Output {
 pub struct Turn {
     /// What the user said.
     pub question: String,
+    /// The question as it was said, where what "it" stands for was put into it; else empty.
+    pub said: String,
     /// The calls, in order.
     pub steps: Vec<Step>,
     /// What the assistant said last in this turn.

@@ -1,22 +1,24 @@
 //! An answer worded from results; it never says more than they do.
 
+pub mod clock;
 pub mod field;
 pub mod value;
+pub mod wording;
 
 use crate::{
     chat,
     read::Reading,
     schema::spoken,
     turn::{Output, Step, Turn},
-    words,
+    words::{self, superlative},
 };
 use bedplate_core::time::Timestamp;
 use serde_json::{Map, Value};
 
 /// How many rows a list shows.
-const MAX_ROWS: usize = 8;
-/// How many members of a row are shown.
-const MAX_MEMBERS: usize = 7;
+const MAX_ROWS: usize = 5;
+/// How many rows that are texts are said.
+const MAX_TEXTS: usize = 3;
 /// How many characters of a plain text result are repeated.
 const MAX_TEXT: usize = 3_000;
 
@@ -92,7 +94,7 @@ fn one(step: &Step, output: &Output, reading: &Reading, several: bool) -> String
         Value::Object(map) => object(step, map, reading),
         Value::Null => nothing(step),
         Value::String(text) if text.trim().is_empty() => nothing(step),
-        scalar => single(step, scalar, several),
+        scalar => single(step, scalar, reading, several),
     }
 }
 
@@ -115,7 +117,10 @@ fn subject(step: &Step) -> String {
     chat::and(&texts)
 }
 
-fn single(step: &Step, scalar: &Value, several: bool) -> String {
+fn single(step: &Step, scalar: &Value, reading: &Reading, several: bool) -> String {
+    if let Some(text) = scalar.as_str().and_then(|text| clock::answer(step, text, reading)) {
+        return text;
+    }
     let text = value::show("", scalar);
     if scalar.as_str().is_some_and(|written| written.trim() != text) && value::is_time(scalar) {
         return format!("It is {}.", text.trim());
@@ -168,14 +173,13 @@ fn object(step: &Step, map: &Map<String, Value>, reading: &Reading) -> String {
         && map.len() <= 3
         && map.values().all(|value| !value.is_object() && !value.is_array())
     {
-        return single(step, result, false);
+        return single(step, result, reading, false);
     }
     if let Some(message) = map.get("message").and_then(Value::as_str).filter(|_| map.len() <= 3) {
         return chat::sentence(message);
     }
-    if let Some(text) = field::answer(&Value::Object(map.clone()), reading).filter(|_| map.len() > 2) {
-        let rest = row(map, true);
-        return if map.len() <= 4 || rest.len() > 500 { text } else { format!("{text}\n\n{rest}") };
+    if let Some(text) = field::sentence(map, reading).filter(|_| map.len() > 2) {
+        return text;
     }
     let inner: Vec<(&String, &Vec<Value>)> = map
         .iter()
@@ -188,90 +192,120 @@ fn object(step: &Step, map: &Map<String, Value>, reading: &Reading) -> String {
         .filter(|(key, _)| !inner.iter().any(|(own, _)| own == key))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let mut out = row(&flat, true);
+    let mut out = wording::paragraph(&flat);
     for (key, list) in inner {
         out.push_str(&format!(
             "\n\n{}:\n{}",
             chat::sentence(&field::label(key)).trim_end_matches('.'),
-            lines(&list.iter().collect::<Vec<_>>())
+            lines(&list.iter().collect::<Vec<_>>(), MAX_ROWS)
         ));
     }
     out
 }
 
 fn many(step: &Step, name: Option<&str>, list: &[&Value], reading: &Reading) -> String {
-    match list {
-        [] => nothing(step),
-        [Value::Object(map)] => {
-            let text = field::answer(&Value::Object((*map).clone()), reading).filter(|_| map.len() > 2);
-            match text {
-                Some(text) => format!("{text}\n\n{}", row(map, true)),
-                None => row(map, true),
-            }
-        }
-        _ => {
-            let noun = name
-                .map(spoken)
-                .filter(|name| !matches!(name.as_str(), "rows" | "items" | "data" | "results"))
-                .unwrap_or_else(|| "results".into());
-            format!("I found {} {noun}:\n\n{}", list.len(), lines(list))
-        }
+    if list.is_empty() {
+        return nothing(step);
     }
+    // A question for one member of one row gets that, and no list.
+    let counts = reading.tokens.windows(2).any(|pair| pair[0].lower == "how" && pair[1].lower == "many");
+    if let Some(row) = field::meant(list, reading).filter(|_| !(counts && list.len() > 1)) {
+        let text = field::sentence(row, reading).filter(|_| row.len() > 2);
+        return text.unwrap_or_else(|| wording::paragraph(row));
+    }
+    let texts: Vec<String> = list
+        .iter()
+        .filter_map(|value| value.as_object())
+        .filter_map(|row| Some(format!("{}: {}", wording::head(row)?, wording::only_text(row)?)))
+        .collect();
+    if texts.len() == list.len() {
+        return texts.into_iter().take(MAX_TEXTS).collect::<Vec<_>>().join("\n\n");
+    }
+    let noun = noun(name, list);
+    if let Some(open) = under_way(list, reading) {
+        return match open.as_slice() {
+            [Value::Object(map)] => wording::whereabouts(map),
+            open => format!("{} {noun} are under way:\n\n{}", open.len(), lines(open, MAX_ROWS)),
+        };
+    }
+    if let Some((word, sorted)) = ranked(list, reading) {
+        let first = sorted[0].as_object().map(wording::line).unwrap_or_default();
+        let rest = &sorted[1..];
+        return format!(
+            "The {word} of the {} {noun} I found:\n\n- {first}\n\nAfter that:\n\n{}",
+            list.len(),
+            lines(rest, MAX_ROWS - 2)
+        );
+    }
+    if counts {
+        return format!("I found {} {noun}.\n\n{}", list.len(), lines(list, MAX_ROWS));
+    }
+    format!("I found {} {noun}:\n\n{}", list.len(), lines(list, MAX_ROWS))
 }
 
-fn lines(list: &[&Value]) -> String {
+/// Returns the rows that are not over yet, when the question asks where something is and others are over.
+fn under_way<'a>(list: &[&'a Value], reading: &Reading) -> Option<Vec<&'a Value>> {
+    const OVER: &[&str] =
+        &["delivered", "cancelled", "canceled", "returned", "complete", "completed", "closed", "done"];
+    let asks = reading.tokens.iter().any(|token| matches!(token.lower.as_str(), "where" | "where's" | "track"));
+    let state = |row: &Value| row.get("status").or_else(|| row.get("state")).map(value::plain);
+    if !asks || !list.iter().all(|row| state(row).is_some()) {
+        return None;
+    }
+    let open: Vec<&Value> =
+        list.iter().copied().filter(|row| !state(row).is_some_and(|state| OVER.contains(&state.as_str()))).collect();
+    (!open.is_empty() && open.len() < list.len()).then_some(open)
+}
+
+/// Returns what the rows are called.
+fn noun(name: Option<&str>, list: &[&Value]) -> String {
+    let named =
+        name.map(spoken).filter(|name| !matches!(name.as_str(), "rows" | "items" | "data" | "results" | "count"));
+    named.unwrap_or_else(|| {
+        let key = list.first().and_then(|row| row.as_object()).and_then(field::headline).map(|(key, _)| key.as_str());
+        match key {
+            Some("title") => "titles".into(),
+            Some(key) if key.ends_with("_id") => format!("{}s", spoken(key.trim_end_matches("_id"))),
+            _ => "results".into(),
+        }
+    })
+}
+
+/// Returns the rows in the order that the question asks for ("cheapest"), with the word for the first one.
+fn ranked<'a>(list: &[&'a Value], reading: &Reading) -> Option<(&'static str, Vec<&'a Value>)> {
+    let ranking = superlative::ranking(&reading.tokens)?;
+    let key = ranking.keys.iter().find_map(|word| {
+        list.first()?
+            .as_object()?
+            .keys()
+            .find(|key| key.contains(word) && !key.contains("of_which") && !key.contains("age_"))
+    })?;
+    let number = |row: &Value| row.get(key).and_then(Value::as_f64);
+    let text = |row: &Value| row.get(key).map(value::plain).unwrap_or_default();
+    let mut sorted: Vec<&Value> = list.to_vec();
+    sorted.sort_by(|a, b| {
+        let order = match (number(a), number(b)) {
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            _ => text(a).cmp(&text(b)),
+        };
+        if ranking.ascending { order } else { order.reverse() }
+    });
+    (sorted.len() > 1).then_some((ranking.word, sorted))
+}
+
+fn lines(list: &[&Value], most: usize) -> String {
     let mut lines: Vec<String> = list
         .iter()
-        .take(MAX_ROWS)
+        .take(most)
         .map(|value| match value {
-            Value::Object(map) => format!("- {}", row(map, false)),
+            Value::Object(map) => format!("- {}", wording::line(map)),
             other => format!("- {}", value::show("", other)),
         })
         .collect();
-    if list.len() > MAX_ROWS {
-        lines.push(format!("- … and {} more", list.len() - MAX_ROWS));
+    if list.len() > most {
+        lines.push(format!("- … and {} more", list.len() - most));
     }
     lines.join("\n")
-}
-
-/// Writes a row as its headline and its members, as a line or as a short paragraph.
-fn row(map: &Map<String, Value>, alone: bool) -> String {
-    let head = field::headline(map);
-    let author = map
-        .iter()
-        .find(|(key, value)| matches!(key.as_str(), "author" | "authors" | "artist" | "by") && value.is_string());
-    let shown: Vec<String> = map
-        .iter()
-        .filter(|(key, value)| {
-            head.as_ref().is_none_or(|(own, _)| own != key)
-                && author.is_none_or(|(own, _)| own != *key)
-                && !value.is_null()
-                && !matches!(value, Value::String(text) if text.is_empty())
-        })
-        .filter(|(key, _)| {
-            !(head.is_some() && !alone && (key.as_str() == "id" || key.ends_with("_id")) && map.len() > 4)
-        })
-        .take(if alone { 24 } else { MAX_MEMBERS })
-        .map(|(key, value)| format!("{}: {}", field::label(key), value::show(key, value)))
-        .collect();
-    let by = author.map(|(_, value)| format!(" by {}", value::plain(value))).unwrap_or_default();
-    match head {
-        Some((_, head)) if shown.is_empty() => format!("**{head}**{by}"),
-        Some((_, head)) if alone => format!(
-            "**{head}**{by}\n\n{}",
-            shown.iter().map(|part| format!("- {}", capital(part))).collect::<Vec<_>>().join("\n")
-        ),
-        Some((_, head)) => format!("**{head}**{by} — {}", shown.join("; ")),
-        None if alone && shown.len() > 1 => {
-            shown.iter().map(|part| format!("- {}", capital(part))).collect::<Vec<_>>().join("\n")
-        }
-        None => capital(&shown.join("; ")),
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default() + chars.as_str()
 }
 
 fn cut(text: &str) -> String {

@@ -65,7 +65,18 @@ pub fn show(key: &str, value: &Value) -> String {
                 "no".into()
             }
         }
-        Value::String(text) => day(text.trim()).unwrap_or_else(|| text.trim().replace("\n\n", "\n")),
+        Value::String(text) => {
+            let text = text.trim();
+            if lower.contains("age") && text == "all" {
+                return "all ages".into();
+            }
+            if lower.contains("genre")
+                && let Some((head, last)) = text.rsplit_once(", ")
+            {
+                return format!("{head} and {last}");
+            }
+            day(text).or_else(|| unnumbered(text)).unwrap_or_else(|| text.replace("\n\n", "\n"))
+        }
         Value::Null => "unknown".into(),
         Value::Array(list) => {
             let shown: Vec<String> = list.iter().take(MAX_INNER).map(|value| show(key, value)).collect();
@@ -100,28 +111,49 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
+/// Returns the name of a day's month.
+#[must_use]
+pub fn month_name(day: date::Day) -> Option<&'static str> {
+    MONTHS.get(usize::try_from(day.month - 1).ok()?).copied()
+}
+
+/// Returns the name of a day of the week.
+#[must_use]
+pub fn weekday_name(day: date::Day) -> &'static str {
+    const NAMES: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    usize::try_from(day.weekday()).ok().and_then(|index| NAMES.get(index)).copied().unwrap_or("")
+}
+
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+
+/// Leaves out the numbers of a list that is written in one text: "1: a; 2: b" becomes "a; b".
+fn unnumbered(text: &str) -> Option<String> {
+    let parts: Option<Vec<&str>> =
+        text.split("; ").enumerate().map(|(index, part)| part.strip_prefix(&format!("{}: ", index + 1))).collect();
+    parts.map(|parts| parts.join("; "))
+}
+
 /// Returns an ISO date or time as people write it.
 fn day(text: &str) -> Option<String> {
-    const NAMES: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
     if !(10..=40).contains(&text.len()) || !text.is_ascii() || text.as_bytes().get(4) != Some(&b'-') {
         return None;
     }
     let (head, tail) = text.split_at(10);
     let day = date::parse_day(head)?;
-    let month = NAMES.get(usize::try_from(day.month - 1).ok()?)?;
+    let month = month_name(day)?;
     let date = format!("{} {month} {}", day.day, day.year);
     let clock =
         tail.strip_prefix(['T', ' ']).and_then(|rest| rest.get(..5)).filter(|clock| clock.as_bytes()[2] == b':');

@@ -4,7 +4,10 @@ use super::Scope;
 use crate::{
     read::Reading,
     schema::Param,
-    words::number::{self, show},
+    words::{
+        number::{self, show},
+        units,
+    },
 };
 
 /// Returns whether a parameter asks for an arithmetic expression.
@@ -33,6 +36,9 @@ pub fn read(scope: &Scope<'_>, param: &Param) -> Option<(String, (usize, usize))
 /// Returns the arithmetic between two tokens; `style` is a description that may show how a power is written.
 #[must_use]
 pub fn arithmetic(reading: &Reading, window: (usize, usize), style: &str) -> Option<(String, (usize, usize))> {
+    if let Some(found) = conversion(reading, window) {
+        return Some(found);
+    }
     let mut parts = pieces(reading, window);
     // Only the stretch from the first to the last number or bracket counts.
     while parts.first().is_some_and(|part| !part.opens()) {
@@ -48,6 +54,31 @@ pub fn arithmetic(reading: &Reading, window: (usize, usize), style: &str) -> Opt
     let tokens = (parts.first()?.at().0, parts.last()?.at().1);
     let text = write(&parts, style)?;
     Some((text, tokens))
+}
+
+/// Reads "how many seconds are in 3 hours" as the sum that it is.
+fn conversion(reading: &Reading, window: (usize, usize)) -> Option<(String, (usize, usize))> {
+    let last = window.1.min(reading.tokens.len().checked_sub(1)?);
+    let word = |at: usize| reading.lower(at);
+    let many = (window.0..last).find(|at| word(*at) == "how" && word(*at + 1) == "many")?;
+    let (kind, small) = units::scale(word(many + 2))?;
+    let link = (many + 3..=last).take(4).find(|at| word(*at) == "in")?;
+    let number = number::numbers(&reading.tokens).into_iter().find(|number| number.tokens.0 > link);
+    let (amount, unit) = match &number {
+        Some(number) if number.tokens.0 == link + 1 => (number.value, number.tokens.1 + 1),
+        _ if matches!(word(link + 1), "a" | "an" | "one") => (1.0, link + 2),
+        _ => return None,
+    };
+    let (other, large) = units::scale(word(unit)).or_else(|| units::scale(word(unit.checked_sub(1)?)))?;
+    if kind != other {
+        return None;
+    }
+    let text = if large >= small {
+        format!("{} * {}", show(amount), show(large / small))
+    } else {
+        format!("{} / {}", show(amount), show(small / large))
+    };
+    Some((text, (many, unit.min(last))))
 }
 
 /// A piece of an arithmetic sentence.
@@ -185,6 +216,13 @@ fn pieces(reading: &Reading, window: (usize, usize)) -> Vec<Piece> {
             "doubled" => (multiply(&mut out, 2.0, at), 1),
             "tripled" => (multiply(&mut out, 3.0, at), 1),
             "halved" => (multiply(&mut out, 0.5, at), 1),
+            "double" | "twice" if backwards(two) => (multiply(&mut out, 2.0, at), 2),
+            "triple" if backwards(two) => (multiply(&mut out, 3.0, at), 2),
+            "halve" | "half" if backwards(two) => (multiply(&mut out, 0.5, at), 2),
+            "square" if backwards(two) && out.iter().any(Piece::closes) => {
+                out.push(Piece::Then((at, at)));
+                (Some(Piece::Power(2, (at, at + 1))), 2)
+            }
             "mod" | "modulo" => (Some(Piece::Sign("%", (at, at))), 1),
             "square" if two == "of" => (Some(Piece::Raise(2.0, (at, at + 1))), 2),
             "cube" if two == "of" => (Some(Piece::Raise(3.0, (at, at + 1))), 2),
@@ -226,6 +264,11 @@ fn pieces(reading: &Reading, window: (usize, usize)) -> Vec<Piece> {
         at += width;
     }
     out
+}
+
+/// Returns whether a word points at what was computed before.
+fn backwards(word: &str) -> bool {
+    matches!(word, "it" | "that" | "this" | "them" | "everything")
 }
 
 /// Multiplies what was read so far; the factor itself is returned as the next piece.

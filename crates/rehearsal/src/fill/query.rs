@@ -74,6 +74,7 @@ fn object(scope: &Scope<'_>) -> Option<(usize, usize)> {
             || stop::is_stop(lower)
             || stop::is_command(lower) && !topic_verb(tokens, at)
             || stop::is_question(lower)
+            || at > 0 && tokens[at - 1].lower == "how" && matches!(lower, "long" | "often" | "soon" | "late" | "early")
     };
     let mut first = scope.window.0;
     let about = (first..end.min(first + 9)).find(|at| tokens[*at].lower == "about");
@@ -82,7 +83,7 @@ fn object(scope: &Scope<'_>) -> Option<(usize, usize)> {
     }) {
         first = about + 1;
     }
-    while first <= end && (filler(first) || lead(scope, first)) {
+    while first <= end && (filler(first) || lead(scope, first) && !topic_verb(tokens, first)) {
         first += 1;
     }
     let mut last = end;

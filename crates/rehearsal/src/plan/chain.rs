@@ -79,6 +79,10 @@ pub fn complete(at: &Situation<'_>, mut filled: Filled) -> Completed {
     if later {
         return Completed::Later;
     }
+    // Nobody looks up one value of a change while the person has to be asked for others.
+    if left.len() > 1 && !reads_only(tool) {
+        return Completed::Missing(left);
+    }
     if let Some(call) = left
         .iter()
         .find_map(|name| tool.params.iter().find(|param| param.name == *name))

@@ -2,10 +2,10 @@
 
 use super::{Call, Next};
 use crate::{
-    answer::field,
+    answer::{self, field},
     choose::Toolbox,
     fill::{self, Scope, expression},
-    read::Reading,
+    read::{Reading, What},
     turn::{Step, Turn},
     words::{self, number, stop},
 };
@@ -14,6 +14,8 @@ use serde_json::Value;
 
 /// A longer question stands on its own.
 const MAX_TOKENS: usize = 14;
+/// How many turns back "it" may stand for something.
+const TURNS_BACK: usize = 6;
 
 /// Returns what a follow-up asks for; none when the question stands on its own.
 #[must_use]
@@ -28,12 +30,110 @@ pub fn next(toolbox: &Toolbox, turns: &[Turn], reading: &Reading, now: Timestamp
 /// Answers a question for a member of the last result ("and its price?"); none when that is not what is asked.
 #[must_use]
 pub fn member(turns: &[Turn], reading: &Reading) -> Option<String> {
-    let before = turns.len().checked_sub(2).map(|at| &turns[at])?;
-    if reading.tokens.len() > MAX_TOKENS || !turns.last()?.steps.is_empty() || !leans(reading) {
+    let (turn, earlier) = turns.split_last()?;
+    if reading.tokens.len() > MAX_TOKENS || !turn.steps.is_empty() || !leans(reading) {
         return None;
     }
-    let step = before.steps.iter().rev().find(|step| succeeded(step))?;
-    field::answer(&step.output.as_ref()?.value, reading)
+    let (value, _) = last_thing(earlier)?;
+    field::answer(value, reading)
+}
+
+/// Returns the last question with what "it" stands for in place of the pronoun; none when no pronoun needs it.
+#[must_use]
+pub fn resolved(turns: &[Turn], now: Timestamp) -> Option<String> {
+    /// Words with which "it" stands for nothing: "what time is it".
+    const EMPTY: &[&str] = &[
+        "time", "day", "date", "today", "weather", "raining", "going", "double", "triple", "halve", "multiply",
+        "divide", "add", "subtract", "times", "plus", "minus", "possible", "true", "ok", "okay", "that", "take",
+        "mean", "means",
+    ];
+    let (turn, earlier) = turns.split_last()?;
+    if earlier.is_empty() || turn.question.len() > 200 {
+        return None;
+    }
+    let reading = Reading::new(&turn.question, now);
+    let named =
+        reading.spans.iter().any(|span| matches!(span.what, What::Name | What::Code | What::Quoted | What::Url));
+    if reading.tokens.len() > MAX_TOKENS
+        || named
+        || reading.tokens.iter().any(|token| EMPTY.contains(&token.lower.as_str()))
+    {
+        return None;
+    }
+    let at = reading.tokens.iter().position(|token| matches!(token.lower.as_str(), "it" | "its" | "it's" | "it’s"))?;
+    let (_, name) = last_thing(earlier)?;
+    let name = name?;
+    let token = &reading.tokens[at];
+    let said = match token.lower.as_str() {
+        "it" => name,
+        "its" => format!("{name}'s"),
+        _ => format!("{name} is"),
+    };
+    Some(format!("{}{said}{}", &reading.text[..token.start], &reading.text[token.end..]))
+}
+
+/// Returns the last result of the turns before, and the name of the one thing that it is about.
+fn last_thing(earlier: &[Turn]) -> Option<(&Value, Option<String>)> {
+    let turn = earlier.iter().rev().take(TURNS_BACK).find(|turn| !turn.steps.is_empty())?;
+    let step = turn.steps.iter().rev().find(|step| succeeded(step))?;
+    let value = &step.output.as_ref()?.value;
+    let row = match answer::value::rows(value) {
+        Some((_, list)) => match list.as_slice() {
+            [one] => one.as_object(),
+            // Several rows, of which the call named one.
+            list => {
+                let asked: Vec<String> = step
+                    .input
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|(_, value)| value.as_str().map(str::to_lowercase))
+                    .collect();
+                list.iter()
+                    .filter_map(|row| row.as_object())
+                    .find(|row| field::headline(row).is_some_and(|(_, head)| asked.contains(&head.to_lowercase())))
+            }
+        },
+        None => value.as_object(),
+    };
+    Some((value, row.and_then(field::headline).map(|(_, head)| head)))
+}
+
+/// Goes on to reckon with a number of the last result: "the total of my last order plus 5".
+#[must_use]
+pub fn reckon(toolbox: &Toolbox, turn: &Turn, reading: &Reading, now: Timestamp) -> Option<Call> {
+    let (tool, param) = toolbox
+        .tools
+        .iter()
+        .find_map(|tool| tool.params.iter().find(|param| expression::wanted(param)).map(|param| (tool, param)))?;
+    if turn.steps.iter().any(|step| step.name == tool.name) {
+        return None;
+    }
+    let operates = |at: usize| {
+        matches!(
+            reading.lower(at),
+            "plus" | "minus" | "times" | "divided" | "multiplied" | "+" | "-" | "*" | "/" | "×" | "doubled" | "halved"
+        )
+    };
+    let at = (1..reading.tokens.len()).find(|at| operates(*at))?;
+    if number::numbers(&reading.tokens[..at]).iter().any(|number| number.tokens.1 + 1 == at) {
+        return None;
+    }
+    let step = turn.steps.iter().rev().find(|step| succeeded(step))?;
+    let value = &step.output.as_ref()?.value;
+    let row = match answer::value::rows(value) {
+        Some((_, list)) => field::meant(&list, reading)?,
+        None => value.as_object()?,
+    };
+    let key = field::asked(row, reading)?;
+    let amount = row[key].as_f64()?;
+    let combined =
+        Reading::new(&format!("{} {}", number::show(amount), reading.slice(at, reading.tokens.len() - 1)), now);
+    let (expression, _) =
+        expression::arithmetic(&combined, (0, combined.tokens.len().checked_sub(1)?), &param.description)?;
+    let mut args = serde_json::Map::new();
+    args.insert(param.name.clone(), Value::String(expression));
+    Some(Call { name: tool.name.clone(), args })
 }
 
 /// Returns whether a question speaks of something without naming it.

@@ -100,12 +100,16 @@ pub fn next(toolbox: &Toolbox, turns: &[Turn], now: Timestamp, must: bool, only:
             }
         }
     }
-    match fresh(turn, Next::Calls(calls)) {
+    let next = match fresh(turn, Next::Calls(calls)) {
         Next::Calls(calls) => Next::Calls(calls),
         _ if made > 0 && ask.is_none() => Next::Answer,
         // A result that was to bring the missing value has come and did not.
         _ if made > 0 && turn.steps.iter().all(|step| step.output.is_some()) => Next::Answer,
         other => ask.unwrap_or(other),
+    };
+    match follow::reckon(toolbox, turn, &reading, now) {
+        Some(call) if next == Next::Answer && made > 0 => Next::Calls(vec![call]),
+        _ => next,
     }
 }
 
@@ -310,7 +314,9 @@ fn informational(reading: &Reading, window: (usize, usize), filled: &Filled) -> 
             || has("want")
             || has("can")
             || has("need"));
-    let asks = words.iter().any(|word| {
+    // "Manga about time travel" asks for manga.
+    let things = crate::choose::topic_start(reading, window).is_some();
+    let asks = words.iter().filter(|word| !(things && **word == "about")).any(|word| {
         matches!(
             *word,
             "what"
@@ -341,6 +347,89 @@ fn informational(reading: &Reading, window: (usize, usize), filled: &Filled) -> 
     }) || has("look") && has("up")
         || has("find") && has("out");
     if asks && !own { 1.3 } else { 0.0 }
+}
+
+/// A change that is asked for and that no tool makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unable {
+    /// The verb ("cancel").
+    pub verb: String,
+    /// What is to be changed ("order MA-10218").
+    pub what: String,
+    /// A tool that tells the rules for it, with its call.
+    pub rules: Option<(String, String, String)>,
+}
+
+/// Returns the change that a question orders when no tool makes such a change.
+#[must_use]
+pub fn unable(toolbox: &Toolbox, reading: &Reading) -> Option<Unable> {
+    const CHANGES: &[&str] = &[
+        "cancel",
+        "delete",
+        "remove",
+        "erase",
+        "unsubscribe",
+        "close",
+        "deactivate",
+        "buy",
+        "purchase",
+        "pay",
+        "refund",
+        "transfer",
+        "reset",
+    ];
+    let first = reading.tokens.iter().find(|token| token.word)?.lower.as_str();
+    if stop::is_question(first) && !matches!(first, "can" | "could" | "will" | "would") || toolbox.tools.is_empty() {
+        return None;
+    }
+    // "Can I cancel?" asks for the rules; "can you cancel" and "I want to cancel" order it.
+    if reading
+        .tokens
+        .windows(2)
+        .any(|pair| matches!(pair[0].lower.as_str(), "can" | "could" | "may") && pair[1].lower == "i")
+    {
+        return None;
+    }
+    let window = (0, reading.tokens.len().checked_sub(1)?);
+    let verb = opening(reading, window);
+    if !CHANGES.contains(&verb) {
+        return None;
+    }
+    let stem = crate::words::stem(verb);
+    let alike = |own: &String| *own == stem || crate::words::synonyms::alike(own, &stem);
+    let made = toolbox.tools.iter().any(|tool| {
+        tool.name_stems.iter().any(alike)
+            || tool.stems.first().is_some_and(alike)
+            || !chain::reads_only(tool) && tool.stems.iter().any(alike)
+    });
+    if made {
+        return None;
+    }
+    let at = reading.tokens.iter().position(|token| token.lower == verb)?;
+    let end = (at + 1..reading.tokens.len()).take(6).take_while(|at| {
+        reading.tokens[*at].word && !matches!(reading.lower(*at), "and" | "because" | "please" | "then" | "for" | "now")
+    });
+    let last = end.last().unwrap_or(at);
+    let what = crate::read::facts::turned(reading.slice(at + 1, last));
+    let rules =
+        toolbox.tools.iter().find(|tool| tool.topical && tool.stems.iter().any(|own| own.starts_with(&stem))).and_then(
+            |tool| {
+                let param = tool.required().next()?;
+                // An id is no topic.
+                let thing: Vec<&str> = reading
+                    .tokens
+                    .get(at + 1..=last)
+                    .unwrap_or(&[])
+                    .iter()
+                    .filter(|token| {
+                        token.word && !token.text.contains(|c: char| c.is_ascii_digit()) && !stop::is_stop(&token.lower)
+                    })
+                    .map(|token| token.text.as_str())
+                    .collect();
+                Some((tool.name.clone(), param.name.clone(), format!("{verb} {}", thing.join(" ")).trim().to_owned()))
+            },
+        );
+    Some(Unable { verb: verb.to_owned(), what, rules })
 }
 
 /// Returns the first telling word of a clause.
@@ -378,7 +467,7 @@ fn strong_shape(tool: &crate::schema::Tool, filled: &Filled) -> f64 {
     for param in &tool.params {
         let Some(value) = filled.args.get(&param.name) else { continue };
         if crate::fill::expression::wanted(param) && value.is_string() {
-            bonus += 2.0;
+            bonus += 2.8;
         }
         if param.strict && value.is_string() {
             bonus += 0.8;

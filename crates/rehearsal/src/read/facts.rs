@@ -68,6 +68,10 @@ pub fn asked(text: &str) -> Option<(About, Vec<String>)> {
         || pair("call", "me") && has("what")
         || pair("who", "i")
         || pair("i", "called")
+        || pair("i'm", "called")
+        || pair("i’m", "called")
+        || pair("my", "nickname")
+        || pair("i", "named")
         || pair("am", "called")
     {
         About::Name
@@ -266,9 +270,36 @@ fn statements(part: &str) -> Vec<Fact> {
         {
             last -= 1;
         }
-        out.extend(statement(part, &tokens[*from..last]));
+        out.extend(listed(part, &tokens[*from..last]));
     }
     out
+}
+
+/// Reads "I'm 31, allergic to peanuts" as two statements with one beginning.
+fn listed(part: &str, tokens: &[Token]) -> Vec<Fact> {
+    let verb = usize::from(tokens.first().is_some_and(|token| token.lower == "i"));
+    let am = match tokens.first().map(|token| token.lower.as_str()) {
+        Some("i'm" | "im" | "i’m") => true,
+        Some("i") => tokens.get(1).is_some_and(|token| token.lower == "am"),
+        _ => false,
+    };
+    let whole = || statement(part, tokens).into_iter().collect::<Vec<_>>();
+    let cut = (verb + 2..tokens.len()).find(|at| {
+        let goes_on = tokens.get(at + 1).is_some_and(|next| next.word && !next.capital());
+        am && matches!(tokens[*at].lower.as_str(), "," | "and") && at - verb <= 5 && goes_on
+    });
+    let Some(cut) = cut else { return whole() };
+    let mut second = cut + 1;
+    while tokens.get(second).is_some_and(|token| token.lower == "and") {
+        second += 1;
+    }
+    let (Some(one), Some(first), Some(last)) = (statement(part, &tokens[..cut]), tokens.get(second), tokens.last())
+    else {
+        return whole();
+    };
+    let rest = format!("I am {}", &part[first.start..last.end]);
+    let rest_tokens = words::tokens(&rest);
+    std::iter::once(one).chain(listed(&rest, &rest_tokens)).collect()
 }
 
 fn statement(part: &str, tokens: &[Token]) -> Option<Fact> {

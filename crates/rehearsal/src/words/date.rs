@@ -27,6 +27,12 @@ impl Day {
         Self::from_number(self.number().saturating_add(days))
     }
 
+    /// Returns how many days it is until another day.
+    #[must_use]
+    pub fn days_until(self, other: Self) -> i64 {
+        other.number() - self.number()
+    }
+
     /// Returns the ISO 8601 writing.
     #[must_use]
     pub fn iso(self) -> String {
@@ -92,7 +98,10 @@ pub fn dates(tokens: &[Token], now: Timestamp) -> Vec<DateMention> {
     let mut out = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        let found = absolute(tokens, at).or_else(|| named(tokens, at, year)).or_else(|| relative(tokens, at, today));
+        let found = absolute(tokens, at)
+            .or_else(|| named(tokens, at, year))
+            .or_else(|| relative(tokens, at, today))
+            .or_else(|| feast(tokens, at, today).filter(|_| counts_days(tokens)));
         if let Some((day, last)) = found {
             out.push(DateMention { day, tokens: (at, last) });
             at = last + 1;
@@ -148,6 +157,37 @@ pub fn times(tokens: &[Token]) -> Vec<TimeMention> {
 pub fn parse_day(text: &str) -> Option<Day> {
     let tokens = super::tokens(text);
     absolute(&tokens, 0).map(|(day, _)| day)
+}
+
+/// Returns the first date that tokens write out in full, with its year.
+#[must_use]
+pub fn written(tokens: &[Token]) -> Option<Day> {
+    (0..tokens.len()).find_map(|at| {
+        absolute(tokens, at).or_else(|| named(tokens, at, 0).filter(|(day, _)| day.year > 0)).map(|(day, _)| day)
+    })
+}
+
+/// Returns whether a text counts days; elsewhere a feast is a subject and no date.
+fn counts_days(tokens: &[Token]) -> bool {
+    tokens.iter().any(|token| matches!(token.lower.as_str(), "until" | "till" | "days" | "weeks" | "when" | "before"))
+}
+
+/// Returns the next day of a feast that is on the same day each year.
+fn feast(tokens: &[Token], at: usize, today: Day) -> Option<(Day, usize)> {
+    let word = |at: usize| tokens.get(at).map_or("", |t| t.lower.trim_end_matches("'s").trim_end_matches("’s"));
+    let (month, day, last) = match (word(at), word(at + 1)) {
+        ("christmas" | "xmas", "eve") => (12, 24, at + 1),
+        ("christmas" | "xmas", "day") => (12, 25, at + 1),
+        ("christmas" | "xmas", _) => (12, 25, at),
+        ("new", "year" | "years") if word(at + 2) == "eve" => (12, 31, at + 2),
+        ("new", "year" | "years") => (1, 1, at + 1 + usize::from(word(at + 2) == "day")),
+        ("halloween", _) => (10, 31, at),
+        ("valentine" | "valentines", "day") => (2, 14, at + 1),
+        _ => return None,
+    };
+    let this = Day { year: today.year, month, day };
+    let next = Day { year: today.year + i64::from(today.days_until(this) < 0), ..this };
+    Some((next, last))
 }
 
 /// Returns the month's number of a lower-case name.

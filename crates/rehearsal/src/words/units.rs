@@ -115,3 +115,24 @@ const LONG: &[&str] = &[
     "hectare",
     "radian",
 ];
+
+/// Returns what a unit of time, length or mass is in the smallest of its kind, and a number for the kind.
+#[must_use]
+pub fn scale(unit: &str) -> Option<(u8, f64)> {
+    let one = unit.strip_suffix('s').filter(|one| one.len() > 2).unwrap_or(unit);
+    Some(match one {
+        "second" | "sec" => (0, 1.0),
+        "minute" | "min" => (0, 60.0),
+        "hour" | "hr" => (0, 3_600.0),
+        "day" => (0, 86_400.0),
+        "week" => (0, 604_800.0),
+        "millimeter" | "millimetre" | "mm" => (1, 1.0),
+        "centimeter" | "centimetre" | "cm" => (1, 10.0),
+        "meter" | "metre" | "m" => (1, 1_000.0),
+        "kilometer" | "kilometre" | "km" => (1, 1_000_000.0),
+        "milligram" | "mg" => (2, 1.0),
+        "gram" | "g" => (2, 1_000.0),
+        "kilogram" | "kg" | "kilo" => (2, 1_000_000.0),
+        _ => return None,
+    })
+}

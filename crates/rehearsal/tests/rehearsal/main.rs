@@ -3,6 +3,8 @@
 
 mod bfcl;
 mod conversations;
+mod counter;
 mod properties;
 mod shop;
 mod support;
+mod till;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// The example's tools and the two built-in ones; none when the example is not there.
-fn tools() -> Option<Vec<ToolSpec>> {
+pub fn tools() -> Option<Vec<ToolSpec>> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/mangaassist/tools");
     let Ok(entries) = std::fs::read_dir(&folder) else {
         println!("skipped: no {}", folder.display());
@@ -140,10 +140,7 @@ fn answers_say_what_the_rows_say() {
         "{answer}"
     );
     let answer = stage.say("How many volumes does Miso Moon have?");
-    assert!(
-        answer.contains("volumes of Miso Moon is 7") || answer.contains("volumes: 7") || answer.contains("Volumes: 7"),
-        "{answer}"
-    );
+    assert!(answer.contains("Miso Moon has 7 volumes"), "{answer}");
     let answer = stage.say("and its price?");
     assert!(answer.contains("$9.50"), "{answer}");
 }
