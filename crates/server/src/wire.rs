@@ -8,7 +8,7 @@ use bedplate_core::{
     time::Timestamp,
 };
 use bedplate_engine::agent::{OpenQuestion, TurnView};
-use bedplate_runtime::{TurnResult, TurnState};
+use bedplate_runtime::{Started, TurnResult, TurnState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -163,13 +163,16 @@ pub(crate) struct TurnBody {
 }
 
 impl TurnBody {
-    /// Returns the body of a finished or waiting turn.
-    pub(crate) fn of(head: &Head, result: &TurnResult, model: Option<ModelBody>, joined: bool) -> Self {
-        let (status, questions) = match &result.state {
-            TurnState::Ended(outcome) => (outcome_word(*outcome), Vec::new()),
-            TurnState::Waiting(open) => {
-                ("waiting", open.iter().map(|question| QuestionBody::of(head, question)).collect())
-            }
+    /// Returns the body of a turn that ended or waits for the answers to `questions`.
+    pub(crate) fn of(
+        started: &Started,
+        result: &TurnResult,
+        questions: Vec<QuestionBody>,
+        model: Option<ModelBody>,
+    ) -> Self {
+        let status = match &result.state {
+            TurnState::Ended(outcome) => outcome_word(*outcome),
+            TurnState::Waiting(_) => "waiting",
         };
         let error = match &result.state {
             TurnState::Ended(TurnOutcome::Completed | TurnOutcome::MaxTokens | TurnOutcome::Refused)
@@ -179,8 +182,8 @@ impl TurnBody {
             }
         };
         Self {
-            run_id: head.run.id.to_string(),
-            session_id: head.session.clone(),
+            run_id: started.run.to_string(),
+            session_id: started.session.clone(),
             turn: result.turn,
             status,
             output: result.answer.as_deref().map(OutputBody::of),
@@ -191,7 +194,7 @@ impl TurnBody {
             model,
             iterations: result.iterations,
             tool_calls: result.tool_calls,
-            joined,
+            joined: started.joined,
             queued_behind: None,
         }
     }

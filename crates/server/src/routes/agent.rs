@@ -109,12 +109,11 @@ pub(crate) async fn ask(
     };
     let user_id = ask.user.to_string();
     let started = invoke::start(&app, &identity, ask).await?;
-    let (head, result) = invoke::finish(&app, &identity, &started).await?;
-    let (status, approvals) = match &result.state {
-        TurnState::Waiting(open) => {
-            ("waiting", open.iter().map(|question| QuestionBody::of(&head, question)).collect())
-        }
-        TurnState::Ended(outcome) => (ended_well(*outcome, result.message.as_deref())?, Vec::new()),
+    let result = invoke::wait(&app, &identity, &started).await?;
+    let approvals = invoke::questions(&app, &identity, &started, &result).await?;
+    let status = match &result.state {
+        TurnState::Waiting(_) => "waiting",
+        TurnState::Ended(outcome) => ended_well(*outcome, result.message.as_deref())?,
     };
     let response = match (&result.state, &result.answer) {
         (TurnState::Waiting(open), _) => waiting_text(open.iter().map(|question| question.question.as_str())),

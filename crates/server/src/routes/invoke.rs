@@ -4,7 +4,7 @@ use crate::{
     ApiError, App,
     access::Identity,
     extract::{JsonBody, identifier},
-    wire::{ModelBody, TurnBody},
+    wire::{ModelBody, QuestionBody, TurnBody},
 };
 use axum::{
     Json,
@@ -21,7 +21,7 @@ use bedplate_core::{
         model::ModelInfo,
     },
 };
-use bedplate_runtime::{RunError, StartError, StartTurn, Started, TurnResult};
+use bedplate_runtime::{RunError, StartError, StartTurn, Started, TurnResult, TurnState};
 use serde::Deserialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -167,8 +167,9 @@ pub(crate) async fn invoke(
     if wants_stream(&headers) && !request.background {
         return super::turn_stream::respond(app, identity, started, model).await;
     }
-    let (head, result) = finish(&app, &identity, &started).await?;
-    Ok(Json(TurnBody::of(&head, &result, model, started.joined)).into_response())
+    let result = wait(&app, &identity, &started).await?;
+    let questions = questions(&app, &identity, &started, &result).await?;
+    Ok(Json(TurnBody::of(&started, &result, questions, model)).into_response())
 }
 
 /// An error of the native API.
@@ -230,11 +231,39 @@ async fn check_session(app: &App, identity: &Identity, user: &UserId, session: &
     head.map_or(Ok(()), |head| identity.check_agent(&head.name))
 }
 
-/// Waits until a turn ended or waits for a person.
+/// Waits until a turn ended or waits for a person, and returns the run's head as it stands then.
 pub(crate) async fn finish(app: &App, identity: &Identity, started: &Started) -> Result<(Head, TurnResult), ApiError> {
-    let result = app.runtime().wait_turn(&identity.tenant, started.run, started.turn).await.map_err(run_error)?;
+    let result = wait(app, identity, started).await?;
     let head = super::runs::head(app, identity, started.run).await?;
     Ok((head, result))
+}
+
+/// Waits until a turn ended or waits for a person.
+pub(crate) async fn wait(app: &App, identity: &Identity, started: &Started) -> Result<TurnResult, ApiError> {
+    app.runtime().wait_turn(&identity.tenant, started.run, started.turn).await.map_err(run_error)
+}
+
+/// Returns what a turn waits for. The run's head is looked up only when there is something: a turn that ended costs no
+/// read of the store.
+pub(crate) async fn questions(
+    app: &App,
+    identity: &Identity,
+    started: &Started,
+    result: &TurnResult,
+) -> Result<Vec<QuestionBody>, ApiError> {
+    if matches!(result.state, TurnState::Ended(_)) {
+        return Ok(Vec::new());
+    }
+    let head = super::runs::head(app, identity, started.run).await?;
+    Ok(open_questions(&head, result))
+}
+
+/// Returns what a turn of the run with this head waits for.
+pub(crate) fn open_questions(head: &Head, result: &TurnResult) -> Vec<QuestionBody> {
+    match &result.state {
+        TurnState::Waiting(open) => open.iter().map(|question| QuestionBody::of(head, question)).collect(),
+        TurnState::Ended(_) => Vec::new(),
+    }
 }
 
 /// Returns whether nothing more happens in a turn by itself: it has ended, or a person must answer first.

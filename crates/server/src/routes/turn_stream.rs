@@ -3,7 +3,7 @@
 use crate::{
     ApiError, App,
     access::Identity,
-    routes::invoke::{finish, run_error},
+    routes::invoke::{finish, open_questions, run_error},
     sse,
     wire::{ModelBody, TurnBody},
 };
@@ -74,7 +74,10 @@ pub(crate) async fn respond(
             }
         };
         match last {
-            Ok((head, result)) => yield sse::named("done", &TurnBody::of(&head, &result, model, started.joined)),
+            Ok((head, result)) => {
+                let questions = open_questions(&head, &result);
+                yield sse::named("done", &TurnBody::of(&started, &result, questions, model));
+            }
             Err(error) => yield sse::named("error", &json!({ "code": error.code, "message": error.message })),
         }
     };
