@@ -1,13 +1,18 @@
 """Other people's clients talk to the models by changing their endpoint: OpenAI's, Anthropic's and AWS's own packages."""
 
+import base64
 import json
 import re
+import signal
 import time
 
 import anthropic
+import boto3
+import botocore.config
+import botocore.exceptions
 import openai
 import pytest
-from harness import run
+from harness import Bedplate, run
 
 MODEL_ID = "anthropic.claude-3-5-sonnet-20240620-v1:0"
 # A PNG of one pixel.
@@ -44,8 +49,6 @@ SCRIPTS = {
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory):
     """A server whose routes each do one thing: answer, call two tools at once, fail at once, fail midway, dawdle."""
-    from harness import Bedplate
-
     folder = tmp_path_factory.mktemp("faults")
     (folder / "project" / "agents").mkdir(parents=True)
     (folder / "project" / "scripts").mkdir()
@@ -69,6 +72,17 @@ def openai_client(server, key="any"):
 
 def anthropic_client(server, key="any"):
     return anthropic.Anthropic(base_url=server.url, api_key=key, max_retries=0)
+
+
+def bedrock_client(server):
+    return boto3.client(
+        "bedrock-runtime",
+        region_name="us-east-1",
+        endpoint_url=server.url,
+        aws_access_key_id="any",
+        aws_secret_access_key="any",
+        config=botocore.config.Config(retries={"total_max_attempts": 1}),
+    )
 
 
 # -- OpenAI -----------------------------------------------------------------------------------------------------------
@@ -353,7 +367,204 @@ def test_anthropic_a_stream_that_breaks_ends_with_an_error_and_no_made_up_stop(f
     assert "content_block_delta" in seen and "message_delta" not in seen and "message_stop" not in seen
 
 
-# -- both -------------------------------------------------------------------------------------------------------------
+# -- AWS --------------------------------------------------------------------------------------------------------------
+
+BEDROCK_TOOLS = {"tools": [{"toolSpec": {"name": "calculate", "description": DESCRIPTION, "inputSchema": {"json": SCHEMA}}}]}
+
+
+def said(text):
+    return [{"role": "user", "content": [{"text": text}]}]
+
+
+def joined(stream):
+    """Returns what a ConverseStream says: the message put together, the stop reason and the metadata."""
+    role, reason, metadata, blocks, texts, inputs = None, None, None, {}, 0, {}
+    for event in stream:
+        [(kind, body)] = event.items()
+        index = body.get("contentBlockIndex")
+        if kind == "messageStart":
+            role = body["role"]
+        elif kind == "contentBlockStart":
+            assert index not in blocks
+            blocks[index] = {"toolUse": dict(body["start"]["toolUse"])}
+            inputs[index] = ""
+        elif kind == "contentBlockDelta" and "text" in body["delta"]:
+            texts += 1
+            blocks.setdefault(index, {"text": ""})["text"] += body["delta"]["text"]
+        elif kind == "contentBlockDelta":
+            inputs[index] += body["delta"]["toolUse"]["input"]
+        elif kind == "contentBlockStop" and index in inputs:
+            blocks[index]["toolUse"]["input"] = json.loads(inputs[index])
+        elif kind == "messageStop":
+            reason = body["stopReason"]
+        elif kind == "metadata":
+            metadata = body
+    content = [blocks[index] for index in sorted(blocks)]
+    return {"role": role, "content": content}, reason, metadata, texts
+
+
+@pytest.mark.parametrize("model", ["default", MODEL_ID])
+def test_converse_under_a_routes_name_or_a_model_id(shop, model):
+    answer = bedrock_client(shop).converse(
+        modelId=model, messages=said("Hi"), system=[{"text": "Be brief."}], inferenceConfig={"maxTokens": 100}
+    )
+    message = answer["output"]["message"]
+    assert message["role"] == "assistant" and message["content"][0]["text"] and answer["stopReason"] == "end_turn"
+    usage = answer["usage"]
+    assert usage["inputTokens"] > 0 and usage["totalTokens"] == usage["inputTokens"] + usage["outputTokens"]
+    assert answer["metrics"]["latencyMs"] >= 0
+    assert "foundation_model=false" in answer["ResponseMetadata"]["HTTPHeaders"]["x-bedplate-model"]
+
+
+def test_converse_stream_says_the_same_and_the_usage(faults):
+    client = bedrock_client(faults)
+    message, reason, metadata, texts = joined(client.converse_stream(modelId="plain", messages=said("Hi"))["stream"])
+    assert message == client.converse(modelId="plain", messages=said("Hi"))["output"]["message"]
+    assert message == {"role": "assistant", "content": [{"text": "One two three."}]} and texts > 1
+    assert reason == "end_turn" and metadata["metrics"]["latencyMs"] >= 0
+    usage = {"inputTokens": 10, "outputTokens": 3, "totalTokens": 17, "cacheReadInputTokens": 4, "cacheWriteInputTokens": 0}
+    assert metadata["usage"] == usage
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_converse_tool_call_goes_there_and_back(shop, stream):
+    client = bedrock_client(shop)
+    messages = said(QUESTION)
+    if stream:
+        events = client.converse_stream(modelId=MODEL_ID, messages=messages, toolConfig=BEDROCK_TOOLS)["stream"]
+        message, reason, _, _ = joined(events)
+    else:
+        answer = client.converse(modelId=MODEL_ID, messages=messages, toolConfig=BEDROCK_TOOLS)
+        message, reason = answer["output"]["message"], answer["stopReason"]
+    [call] = [block["toolUse"] for block in message["content"] if "toolUse" in block]
+    assert reason == "tool_use" and call["name"] == "calculate" and "47" in call["input"]["expression"]
+    result = {"toolUseId": call["toolUseId"], "content": [{"json": {"result": 1175}}], "status": "success"}
+    messages += [message, {"role": "user", "content": [{"toolResult": result}]}]
+    answer = client.converse(modelId=MODEL_ID, messages=messages, toolConfig=BEDROCK_TOOLS)
+    assert "1175" in answer["output"]["message"]["content"][0]["text"].replace(",", "")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_converse_parallel_calls_stay_apart(faults, stream):
+    client = bedrock_client(faults)
+    if stream:
+        message, _, _, _ = joined(
+            client.converse_stream(modelId="parallel", messages=said("Go"), toolConfig=BEDROCK_TOOLS)["stream"]
+        )
+    else:
+        answer = client.converse(modelId="parallel", messages=said("Go"), toolConfig=BEDROCK_TOOLS)
+        message = answer["output"]["message"]
+    calls = [block["toolUse"] for block in message["content"] if "toolUse" in block]
+    assert [call["input"]["expression"] for call in calls] == ["6 * 7", "2 * 2"]
+    results = [{"toolResult": {"toolUseId": call["toolUseId"], "content": [{"text": "42"}]}} for call in calls]
+    messages = [*said("Go"), message, {"role": "user", "content": results}]
+    answer = client.converse(modelId="parallel", messages=messages, toolConfig=BEDROCK_TOOLS)
+    assert answer["output"]["message"]["content"] == [{"text": "Here you are."}]
+
+
+def test_converse_takes_a_picture_as_bytes_and_refuses_an_object_of_s3(shop):
+    client = bedrock_client(shop)
+
+    def ask(source):
+        content = [{"text": "Hi"}, {"image": {"format": "png", "source": source}}]
+        return client.converse(modelId=MODEL_ID, messages=[{"role": "user", "content": content}])
+
+    assert ask({"bytes": base64.b64decode(PIXEL)})["output"]["message"]["content"]
+    with pytest.raises(client.exceptions.ValidationException, match="not fetched"):
+        ask({"s3Location": {"uri": "s3://bucket/key.png"}})
+
+
+def test_converse_refuses_a_guardrail_that_it_would_not_apply(shop):
+    client = bedrock_client(shop)
+    with pytest.raises(client.exceptions.ValidationException, match="guardrail"):
+        client.converse(
+            modelId=MODEL_ID,
+            messages=said("Hi"),
+            guardrailConfig={"guardrailIdentifier": "abc", "guardrailVersion": "1"},
+        )
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "status"),
+    [
+        ("nobody", "ResourceNotFoundException", 404),
+        ("refused", "AccessDeniedException", 403),
+        ("limited", "ThrottlingException", 429),
+        ("busy", "ServiceUnavailableException", 503),
+        ("late", "ModelTimeoutException", 408),
+        ("garbled", "ModelErrorException", 424),
+        ("long", "ValidationException", 413),
+    ],
+)
+@pytest.mark.parametrize("call", ["converse", "converse_stream", "invoke_model", "invoke_model_with_response_stream"])
+def test_bedrock_errors_are_the_clients_own(faults, model, error, status, call):
+    client = bedrock_client(faults)
+    body = json.dumps(
+        {
+            "anthropic_version": "bedrock-2023-05-31",
+            "max_tokens": 50,
+            "messages": [{"role": "user", "content": "Hi"}],
+        }
+    )
+    request = {"messages": said("Hi")} if call.startswith("converse") else {"body": body}
+    with pytest.raises(getattr(client.exceptions, error)) as raised:
+        getattr(client, call)(modelId=model, **request)
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+
+
+def test_bedrock_bad_bodies_are_validation_exceptions(shop):
+    for call in ("converse", "converse-stream", "invoke-with-response-stream"):
+        for body in (b"", b"{", b"[]", b"\xff", b'{"messages": 7}'):
+            answer = shop.request("POST", f"/model/default/{call}", data=body)
+            assert answer.status_code == 400, (call, body)
+            assert answer.headers["x-amzn-errortype"] == "ValidationException" and answer.json()["message"]
+
+
+def test_bedrock_an_arn_with_slashes_is_one_model_id(shop):
+    client = bedrock_client(shop)
+    arn = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-9"
+    with pytest.raises(client.exceptions.ResourceNotFoundException, match="inference-profile/us.anthropic.claude-9"):
+        client.converse(modelId=arn, messages=said("Hi"))
+
+
+@pytest.mark.parametrize("call", ["converse_stream", "invoke_model_with_response_stream"])
+def test_bedrock_a_stream_that_breaks_ends_with_an_exception_and_no_made_up_stop(faults, call):
+    client = bedrock_client(faults)
+    body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, "messages": [{"role": "user", "content": "Hi"}]}
+    converse = call == "converse_stream"
+    request = {"messages": said("Hi")} if converse else {"body": json.dumps(body)}
+    stream = getattr(client, call)(modelId="midway", **request)["stream" if converse else "body"]
+    seen = []
+    with pytest.raises(botocore.exceptions.EventStreamError, match="went away") as raised:
+        for event in stream:
+            seen += [json.loads(event["chunk"]["bytes"])["type"]] if "chunk" in event else list(event)
+    assert raised.value.response["Error"]["Code"] == "serviceUnavailableException"
+    assert seen and not {"messageStop", "metadata", "message_delta", "message_stop"} & set(seen)
+
+
+def test_invoke_model_with_response_stream_carries_the_events_of_messages(faults):
+    body = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 50, "messages": [{"role": "user", "content": "Hi"}]}
+    answer = bedrock_client(faults).invoke_model_with_response_stream(modelId="plain", body=json.dumps(body))
+    assert answer["contentType"] == "application/json"
+    events = [json.loads(event["chunk"]["bytes"]) for event in answer["body"]]
+    assert events[0]["type"] == "message_start" and events[-1]["type"] == "message_stop"
+    deltas = [event["delta"]["text"] for event in events if event["type"] == "content_block_delta"]
+    assert "".join(deltas) == "One two three." and len(deltas) > 1
+    metrics = events[-1]["amazon-bedrock-invocationMetrics"]
+    assert (metrics["inputTokenCount"], metrics["outputTokenCount"]) == (10, 3)
+
+
+def test_anthropics_client_for_bedrock_streams(faults):
+    client = anthropic.AnthropicBedrock(
+        base_url=faults.url, aws_access_key="any", aws_secret_key="any", aws_region="us-east-1", max_retries=0
+    )
+    with client.messages.stream(
+        model=MODEL_ID, max_tokens=50, messages=[{"role": "user", "content": "Hi"}]
+    ) as events:
+        assert "".join(events.text_stream) == "One two three."
+
+
+# -- all --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_key_that_is_wrong_is_the_clients_own_error_and_a_right_one_is_taken(start):
@@ -387,3 +598,26 @@ def test_a_stream_is_sent_as_it_comes_and_may_be_hung_up_on(faults):
     assert time.monotonic() - began < 4
     stream.close()
     faults.assert_healthy()
+
+
+def test_a_stream_ends_with_an_error_when_the_server_stops(start, faults):
+    server = start(faults.project)
+    stream = openai_client(server).chat.completions.create(
+        model="slow", messages=[{"role": "user", "content": "Hi"}], stream=True
+    )
+    next(iter(stream))
+    server.process.send_signal(signal.SIGTERM)
+    with pytest.raises(openai.APIError, match="shutting down"):
+        for _ in stream:
+            pass
+    assert server.process.wait(10) == 0
+
+
+def test_a_key_that_is_scoped_to_agents_does_not_reach_the_models(start):
+    server = start()
+    made = run("keys", "create", "chat", server.project, "--data", server.data, "--json", "--agents", "mangaassist")
+    key = json.loads(made.stdout)["key"]
+    with pytest.raises(openai.PermissionDeniedError, match="scoped to agents"):
+        openai_client(server, key).chat.completions.create(
+            model="default", messages=[{"role": "user", "content": "Hi"}]
+        )

@@ -34,4 +34,7 @@ pub enum EncodeError {
     /// A document that is said to be text and is not.
     #[error("the document `{0}` is declared as text but is not base64 of UTF-8")]
     NotText(String),
+    /// A picture or document of a kind that the dialect has no word for.
+    #[error("a picture or document of the type `{0}` cannot be said in this dialect")]
+    UnknownMedia(String),
 }

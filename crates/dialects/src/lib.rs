@@ -8,6 +8,7 @@
 //! malformed input is a [`DecodeError`] that says where, never a panic.
 
 pub mod anthropic_messages;
+pub mod bedrock_converse;
 mod error;
 mod fault;
 mod input;

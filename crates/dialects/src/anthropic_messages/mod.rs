@@ -13,7 +13,7 @@
 mod block;
 mod reply;
 mod request;
-mod seal;
+pub(crate) mod seal;
 mod stream_in;
 mod stream_out;
 pub mod wire;

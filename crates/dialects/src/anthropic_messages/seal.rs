@@ -8,7 +8,7 @@ use bedplate_core::message::Reasoning;
 const FOREIGN: &str = "bedplate:";
 
 /// Returns whether an upstream of this family takes the block back.
-pub(super) fn is_own(reasoning: &Reasoning) -> bool {
+pub(crate) fn is_own(reasoning: &Reasoning) -> bool {
     reasoning.family.as_deref() == Some(FAMILY) && (reasoning.signature.is_some() || reasoning.redacted.is_some())
 }
 
@@ -21,17 +21,17 @@ pub(super) fn block_of(reasoning: &Reasoning) -> Block {
 }
 
 /// Returns the signature as the wire has it; empty for an unsigned block.
-pub(super) fn signature_of(reasoning: &Reasoning) -> String {
+pub(crate) fn signature_of(reasoning: &Reasoning) -> String {
     reasoning.signature.as_deref().map(|seal| marked(seal, reasoning)).unwrap_or_default()
 }
 
 /// Returns a redacted block's data as the wire has it.
-pub(super) fn redacted_of(reasoning: &Reasoning) -> Option<String> {
+pub(crate) fn redacted_of(reasoning: &Reasoning) -> Option<String> {
     reasoning.redacted.as_deref().map(|data| marked(data, reasoning))
 }
 
 /// Reads a thinking block; without a signature it is nobody's.
-pub(super) fn of_thinking(text: String, signature: &str) -> Reasoning {
+pub(crate) fn of_thinking(text: String, signature: &str) -> Reasoning {
     let (seal, family) = unmarked(signature);
     Reasoning {
         text,
@@ -42,9 +42,19 @@ pub(super) fn of_thinking(text: String, signature: &str) -> Reasoning {
 }
 
 /// Reads a redacted block.
-pub(super) fn of_redacted(data: &str) -> Reasoning {
+pub(crate) fn of_redacted(data: &str) -> Reasoning {
     let (data, family) = unmarked(data);
     Reasoning { text: String::new(), signature: None, redacted: Some(data.to_owned()), family }
+}
+
+/// Returns data that names its family in any case, for a dialect that has to tell it from what is not marked.
+pub(crate) fn marked_always(data: &str) -> String {
+    if is_marked(data) { data.to_owned() } else { format!("{FOREIGN}{FAMILY}:{data}") }
+}
+
+/// Returns whether a seal names its family.
+pub(crate) fn is_marked(wire: &str) -> bool {
+    wire.starts_with(FOREIGN)
 }
 
 fn marked(seal: &str, reasoning: &Reasoning) -> String {

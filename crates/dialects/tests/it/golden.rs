@@ -1,8 +1,11 @@
 //! The golden matrix: each fixture goes in once and comes out in every dialect; the snapshots stand beside this file.
 
-use crate::support::{assert_well_formed, decode, encode, render, reply_of, whole};
+use crate::{
+    converse,
+    support::{assert_well_formed, decode, encode, render, reply_of, whole},
+};
 use bedplate_core::port::model::ModelRequest;
-use bedplate_dialects::{anthropic_messages, openai_chat};
+use bedplate_dialects::{anthropic_messages, bedrock_converse, openai_chat};
 use serde_json::Value;
 use std::{fmt::Write, fs, path::PathBuf};
 
@@ -29,6 +32,7 @@ fn read(name: &str, body: &[u8]) -> ModelRequest {
     match name.split_once('-').unwrap().0 {
         "openai" => openai_chat::decode_request(body).unwrap().request,
         "anthropic" => anthropic_messages::decode_request(body).unwrap().request,
+        "converse" => bedrock_converse::decode_request(body, converse::MODEL).unwrap(),
         _ => anthropic_messages::decode_invoke(body, "anthropic.claude-3-5-sonnet-20240620-v1:0").unwrap(),
     }
 }
@@ -51,6 +55,10 @@ fn a_request_of_any_dialect_is_said_in_every_dialect() {
                 Err(error) => writeln!(out, "== {title} refused: {error}").unwrap(),
             }
         }
+        match bedrock_converse::encode_request(&request) {
+            Ok((body, _)) => writeln!(out, "== converse\n{}", pretty(&body.to_json())).unwrap(),
+            Err(error) => writeln!(out, "== converse refused: {error}").unwrap(),
+        }
         insta::assert_snapshot!(format!("request__{name}"), out);
     }
 }
@@ -67,6 +75,8 @@ fn a_stream_of_any_dialect_is_streamed_on_in_every_dialect() {
             writeln!(out, "== {dialect} streamed\n{}", String::from_utf8(stream).unwrap().trim_end()).unwrap();
             writeln!(out, "== {dialect} whole\n{}", pretty(&render(dialect, &reply))).unwrap();
         }
+        writeln!(out, "== converse streamed\n{}", converse::lines(&converse::encode(&events))).unwrap();
+        writeln!(out, "== converse whole\n{}", pretty(&converse::render(&reply))).unwrap();
         insta::assert_snapshot!(format!("stream__{name}"), out);
     }
 }
@@ -79,6 +89,7 @@ fn a_whole_reply_of_any_dialect_is_said_in_every_dialect() {
         for dialect in ["openai", "anthropic"] {
             writeln!(out, "== {dialect}\n{}", pretty(&render(dialect, &reply))).unwrap();
         }
+        writeln!(out, "== converse\n{}", pretty(&converse::render(&reply))).unwrap();
         insta::assert_snapshot!(format!("reply__{name}"), out);
     }
 }

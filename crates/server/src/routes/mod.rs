@@ -6,6 +6,8 @@ mod anthropic;
 mod approvals;
 mod bedrock;
 mod chat_completions;
+mod converse;
+mod event_stream;
 mod events;
 mod health;
 mod info;
@@ -82,6 +84,9 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(keys::revoke))
         .routes(routes!(models::list))
         .routes(routes!(bedrock::invoke_model))
+        .routes(routes!(converse::invoke_stream))
+        .routes(routes!(converse::converse))
+        .routes(routes!(converse::converse_stream))
         .routes(routes!(chat_completions::create))
         .routes(routes!(anthropic::create))
         .routes(routes!(anthropic::count_tokens))

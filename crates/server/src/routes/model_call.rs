@@ -16,7 +16,7 @@ use bedplate_core::{
 use bedplate_dialects::{DecodeError, Envelope, anthropic_messages, openai_chat, untranslated};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream::ReadyChunks};
-use std::{convert::Infallible, mem, time::Duration};
+use std::{convert::Infallible, future::Future, mem, time::Duration};
 use tokio::time::timeout;
 
 /// How often an idle stream says that it lives; also how long the status waits for the reply to begin.
@@ -144,7 +144,7 @@ pub(crate) async fn streamed<W: Writer>(app: &App, call: ModelCall, writer: W) -
         Ok(None) => return Err(model_error(cut())),
         Err(_) => Vec::new(),
     };
-    let body = Body::from_stream(pieces(first, events, writer).map(Ok::<_, Infallible>));
+    let body = Body::from_stream(pieces(first, events, writer, app.closed()).map(Ok::<_, Infallible>));
     let headers = [
         (header::CONTENT_TYPE, W::CONTENT_TYPE),
         (header::CACHE_CONTROL, "no-cache"),
@@ -160,8 +160,10 @@ fn pieces<W: Writer>(
     first: Vec<Event>,
     mut events: ReadyChunks<BoxStream<'static, Event>>,
     mut writer: W,
+    closed: impl Future<Output = ()> + Send,
 ) -> impl Stream<Item = Bytes> + Send {
     async_stream::stream! {
+        let mut closed = std::pin::pin!(closed);
         let mut next = first;
         let mut out = Vec::new();
         loop {
@@ -177,13 +179,17 @@ fn pieces<W: Writer>(
             if writer.is_over() {
                 return;
             }
-            next = match timeout(HEARTBEAT, events.next()).await {
-                Ok(Some(more)) => more,
-                Ok(None) => vec![Err(cut())],
-                Err(_) => {
-                    out.extend_from_slice(W::HEARTBEAT);
-                    Vec::new()
-                }
+            next = tokio::select! {
+                biased;
+                () = &mut closed => vec![Err(ModelError::new(ModelErrorKind::Unavailable, "the server is shutting down"))],
+                more = timeout(HEARTBEAT, events.next()) => match more {
+                    Ok(Some(more)) => more,
+                    Ok(None) => vec![Err(cut())],
+                    Err(_) => {
+                        out.extend_from_slice(W::HEARTBEAT);
+                        Vec::new()
+                    }
+                },
             };
         }
     }
@@ -211,4 +217,78 @@ fn model_error(error: ModelError) -> ApiError {
         ModelErrorKind::BrokenStream | ModelErrorKind::InvalidReply => StatusCode::BAD_GATEWAY,
     };
     ApiError { retry_after: error.retry_after, ..ApiError::new(status, error.kind.code(), error.message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::{FutureExt, stream};
+    use std::{future::pending, pin::pin, sync::Arc};
+
+    /// Says each text as it is, and a failure by its kind.
+    #[derive(Default)]
+    struct Plain(bool);
+
+    impl Writer for Plain {
+        const CONTENT_TYPE: &'static str = "text/plain";
+        const HEARTBEAT: &'static [u8] = b"~";
+
+        fn event(&mut self, event: &ModelEvent, out: &mut Vec<u8>) {
+            if let ModelEvent::TextDelta { text, .. } = event {
+                out.extend_from_slice(text.as_bytes());
+            }
+        }
+
+        fn fail(&mut self, error: &ModelError, out: &mut Vec<u8>) {
+            self.0 = true;
+            out.extend_from_slice(format!("[{}]", error.kind.code()).as_bytes());
+        }
+
+        fn is_over(&self) -> bool {
+            self.0
+        }
+    }
+
+    fn text(text: &str) -> Event {
+        Ok(ModelEvent::TextDelta { index: 0, text: text.into() })
+    }
+
+    fn chunks(events: impl Stream<Item = Event> + Send + 'static) -> ReadyChunks<BoxStream<'static, Event>> {
+        let events: BoxStream<'static, Event> = Box::pin(events);
+        events.ready_chunks(PIECE)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_stream_is_kept_alive_and_one_that_is_cut_says_so() {
+        let late = stream::once(async {
+            tokio::time::sleep(HEARTBEAT * 2 + HEARTBEAT / 2).await;
+            text("b")
+        });
+        let said = pieces(vec![text("a")], chunks(late), Plain::default(), pending());
+        let said: Vec<Bytes> = said.collect().await;
+        assert_eq!(said, ["a", "~", "~", "b", "[model_broken_stream]"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_stops_ends_the_stream_with_an_error() {
+        let closed = tokio::time::sleep(HEARTBEAT / 2);
+        let said = pieces(vec![text("a")], chunks(stream::pending()), Plain::default(), closed);
+        assert_eq!(said.collect::<Vec<_>>().await, ["a", "[model_unavailable]"]);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_drops_the_call_upstream() {
+        let upstream = Arc::new(());
+        let held = Arc::clone(&upstream);
+        let endless = stream::pending().map(move |event| {
+            let _ = &held;
+            event
+        });
+        {
+            let mut said = pin!(pieces(vec![text("a")], chunks(endless), Plain::default(), pending()));
+            assert!(said.next().await.is_some() && said.next().now_or_never().is_none());
+            assert_eq!(Arc::strong_count(&upstream), 2);
+        }
+        assert_eq!(Arc::strong_count(&upstream), 1);
+    }
 }
