@@ -72,7 +72,8 @@ pub fn small_talk(question: &str, toolbox: &Toolbox) -> Option<String> {
     if pair("how", "are") && has("you") && lower.len() <= 5 || pair("how's", "it") && has("going") {
         return Some(format!("All is well here, thank you. {}", offer(toolbox)));
     }
-    let insult = ["stupid", "dumb", "idiot", "useless", "suck", "sucks", "moron", "terrible", "awful", "crap", "shit"];
+    let insult =
+        ["stupid", "dumb", "idiot", "useless", "wrong", "suck", "sucks", "moron", "terrible", "awful", "crap", "shit"];
     if insult.iter().any(|word| has(word)) && (you || has("this") || lower.len() <= 2) && lower.len() <= 8 {
         return Some(format!("I am sorry that I was no help. {}", offer(toolbox)));
     }

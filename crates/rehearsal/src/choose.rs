@@ -194,6 +194,11 @@ impl Toolbox {
                 best = best.max(0.5 * self.weight(own, false));
             }
         }
+        if crate::fill::query::is_query(param)
+            && param.examples.iter().any(|(_, stems)| stems.iter().any(|own| own == stem))
+        {
+            best = best.max(0.7);
+        }
         if param.choice_stems.iter().any(|own| own.iter().any(|own| own == stem)) {
             best = best.max(1.0);
         }

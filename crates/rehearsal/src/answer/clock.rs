@@ -49,6 +49,13 @@ pub fn answer(step: &Step, text: &str, reading: &Reading) -> Option<String> {
         });
     }
     let has = |set: &[&str]| reading.tokens.iter().any(|token| set.contains(&token.lower.as_str()));
+    for (word, name, days) in [("tomorrow", "Tomorrow is", days.plus(1)), ("yesterday", "Yesterday was", days.plus(-1))]
+    {
+        if has(&[word]) && has(&["day", "date", "weekday"]) {
+            let month = value::month_name(days)?;
+            return Some(format!("{name} {}, {} {month} {}.", value::weekday_name(days), days.day, days.year));
+        }
+    }
     if has(&["day", "date", "today", "today's", "weekday"]) && !has(&["time", "hour", "clock"]) || clock.is_none() {
         return Some(format!("Today is {}, {day}.", value::weekday_name(days)));
     }

@@ -240,6 +240,9 @@ fn hints(reading: &Reading) -> Vec<&'static str> {
             out.extend(["date", "placed"]);
         }
     }
+    if pair("how", "long") && has(&["is", "are"]) {
+        out.extend(["volumes", "pages", "length", "duration"]);
+    }
     if pair("how", "long") && has(&["take", "until", "till"]) {
         out.extend(["arrival", "eta"]);
     }
@@ -274,6 +277,7 @@ fn hints(reading: &Reading) -> Vec<&'static str> {
         "running",
         "shipped",
         "arrived",
+        "arrive",
         "delivered",
         "cancelled",
     ]) && !has(&["when"])
@@ -295,7 +299,7 @@ fn hints(reading: &Reading) -> Vec<&'static str> {
         out.extend(["items", "contents", "lines"]);
     }
     if has(&["good", "rated", "rating", "popular", "stars"]) {
-        out.extend(["rating", "score"]);
+        out.extend(["reader_rating", "rating", "score"]);
     }
     if superlative::ranking(&reading.tokens).is_some() {
         out.clear();
@@ -318,7 +322,8 @@ pub fn headline(row: &Map<String, Value>) -> Option<(&String, String)> {
 #[must_use]
 pub fn label(key: &str) -> String {
     let spoken = spoken(key);
-    spoken.strip_suffix(" cents").or_else(|| spoken.strip_suffix(" usd")).unwrap_or(&spoken).to_owned()
+    let spoken = spoken.strip_prefix("of which ").unwrap_or(&spoken);
+    spoken.strip_suffix(" cents").or_else(|| spoken.strip_suffix(" usd")).unwrap_or(spoken).to_owned()
 }
 
 /// Returns how a sentence speaks of a row: its title, or what its id is an id of.

@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 
 /// How many rows a list shows.
 const MAX_ROWS: usize = 5;
-/// How many rows that are texts are said.
-const MAX_TEXTS: usize = 3;
+/// How many more texts are named beside the one that is said.
+const MAX_OTHERS: usize = 3;
 /// How many characters of a plain text result are repeated.
 const MAX_TEXT: usize = 3_000;
 
@@ -213,13 +213,15 @@ fn many(step: &Step, name: Option<&str>, list: &[&Value], reading: &Reading) -> 
         let text = field::sentence(row, reading).filter(|_| row.len() > 2);
         return text.unwrap_or_else(|| wording::paragraph(row));
     }
-    let texts: Vec<String> = list
+    let texts: Vec<(String, String)> = list
         .iter()
         .filter_map(|value| value.as_object())
-        .filter_map(|row| Some(format!("{}: {}", wording::head(row)?, wording::only_text(row)?)))
+        .filter_map(|row| Some((field::headline(row)?.1, wording::only_text(row)?)))
         .collect();
-    if texts.len() == list.len() {
-        return texts.into_iter().take(MAX_TEXTS).collect::<Vec<_>>().join("\n\n");
+    if let ([(head, text), others @ ..], true) = (texts.as_slice(), texts.len() == list.len()) {
+        // The first is the best match; the others are offered by name.
+        let others: Vec<String> = others.iter().take(MAX_OTHERS).map(|(head, _)| format!("“{head}”")).collect();
+        return format!("**{head}**: {text}\n\nThere is also something under {}.", chat::and(&others));
     }
     let noun = noun(name, list);
     if let Some(open) = under_way(list, reading) {

@@ -74,10 +74,10 @@ pub fn whereabouts(row: &Map<String, Value>) -> String {
             wanted && !value.is_null()
         })
         .take(4)
-        .map(|(key, value)| format!("{} {}", field::label(key), value::show(key, value)))
+        .map(|(key, value)| format!("{}: {}", field::label(key), value::show(key, value)))
         .collect();
     if !details.is_empty() {
-        out.push_str(&format!(" {}", chat::sentence(&chat::and(&details))));
+        out.push_str(&format!(" {}", chat::sentence(&details.join("; "))));
     }
     out
 }

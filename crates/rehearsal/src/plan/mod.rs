@@ -458,7 +458,13 @@ fn named_thing(
     let name = filled.sources.iter().any(|(own, span)| {
         *own == param.name && matches!(reading.spans[*span].what, crate::read::What::Name | crate::read::What::Quoted)
     });
-    if asks && title && name && fit.overlap >= 0.2 { 0.9 } else { 0.0 }
+    let told = reading.tokens.iter().any(|token| token.lower == "about");
+    match (asks, told) {
+        _ if !title || !name => 0.0,
+        (true, _) if fit.overlap >= 0.2 => 0.9,
+        (_, true) => 1.05,
+        _ => 0.0,
+    }
 }
 
 /// Returns a bonus for arguments whose shape alone says what is meant: arithmetic, an id of the tool's own pattern.

@@ -260,6 +260,7 @@ fn statements(part: &str) -> Vec<Fact> {
                         | "because"
                         | "also"
                         | "please"
+                        | "remember"
                         | "by"
                         | "btw"
                         | "that"

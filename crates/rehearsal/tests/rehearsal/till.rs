@@ -263,9 +263,9 @@ pub fn run(name: &str, input: &Value) -> Result<Value, String> {
 fn best(query: &str, rows: impl Iterator<Item = (String, Value)>) -> Value {
     let wanted = words::content_stems(&query.replace("policy", ""));
     let score = |own: &str| wanted.iter().filter(|stem| words::content_stems(own).contains(stem)).count();
-    let found =
-        rows.map(|(own, row)| (score(&own), row))
-            .fold((0, json!("There is nothing on that.")), |best, next| if next.0 > best.0 { next } else { best });
+    let found = rows
+        .map(|(own, row)| (score(&own), row))
+        .fold((0, json!("There is nothing on that.")), |best, next| if next.0 > best.0 { next } else { best });
     if found.0 == 0 { found.1 } else { Value::Array(vec![found.1]) }
 }
 
