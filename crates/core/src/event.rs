@@ -8,6 +8,7 @@ use crate::{
     message::{Message, StopReason, Usage},
     time::Timestamp,
     tool::ToolOutput,
+    workflow_event::WorkflowEvent,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,6 +61,8 @@ pub enum Event {
     CancelRequested(CancelRequested),
     /// A turn is over.
     TurnEnded(TurnEnded),
+    /// Something happened in a workflow.
+    Workflow(WorkflowEvent),
 }
 
 /// See [`Event::RunStarted`].
@@ -84,6 +87,8 @@ pub struct RunStarted {
 pub enum RunKind {
     /// The agent loop: the model decides the next step.
     Agent,
+    /// A workflow: a States Language definition decides the next step.
+    Workflow,
 }
 
 /// See [`Event::Forked`].

@@ -9,3 +9,4 @@ pub mod message;
 pub mod port;
 pub mod time;
 pub mod tool;
+pub mod workflow_event;

@@ -3,3 +3,4 @@
 pub mod agent;
 pub mod definition;
 pub mod machine;
+pub mod workflow;

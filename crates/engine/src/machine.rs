@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing in this crate is asynchronous, does I/O, reads a clock or draws randomness.
 
-use crate::definition::Definition;
+use crate::{definition::Definition, workflow};
 use bedplate_core::{
     agent::Price,
     event::{Event, Preparation},
@@ -34,6 +34,8 @@ pub struct Context {
     /// What of the open model call's reply has come so far, as far as the driver knows; only read when that call is
     /// cut (a cancel, an interrupt, a limit), so that its text is kept.
     pub partial: Option<Message>,
+    /// The workflow definition that the execution is pinned to.
+    pub workflow: Option<Arc<workflow::Definition>>,
 }
 
 /// Something that came from outside.
@@ -66,8 +68,31 @@ pub enum Input<S> {
         /// How long it took, in milliseconds.
         took_ms: u64,
     },
+    /// Something is known about a workflow's task.
+    Task {
+        /// The call.
+        call: CallId,
+        /// What is known.
+        report: TaskReport,
+    },
     /// The process that performed the open intents is gone: each was perhaps performed, and its result is lost.
     Recovered,
+}
+
+/// What is known about a workflow's task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskReport {
+    /// The service accepted it; the result comes later.
+    Submitted(Arc<Value>),
+    /// It ended well.
+    Succeeded(Arc<Value>),
+    /// It failed.
+    Failed {
+        /// The error's name; callers may leave it out.
+        error: Option<Arc<str>>,
+        /// What went wrong.
+        cause: Option<Arc<str>>,
+    },
 }
 
 /// Something that must be done through a port. Performing it again after a crash is decided by the machine, never by
@@ -106,6 +131,21 @@ pub enum Intent {
         input: Value,
         /// When the call is given up.
         deadline: Timestamp,
+    },
+    /// Run a workflow's task and report on it with [`Input::Task`]. The machine itself watches its time.
+    RunTask {
+        /// The call.
+        call: CallId,
+        /// The resource's ARN.
+        resource: Arc<str>,
+        /// What the task is given.
+        input: Arc<Value>,
+        /// The token under which others may give the result.
+        token: Arc<str>,
+        /// The role of the task, when the state names one.
+        role: Option<Arc<str>>,
+        /// When the task is given up; none: never.
+        deadline: Option<Timestamp>,
     },
     /// Stop performing a call whose result no longer matters (its turn ended, or the attempt is overdue). Nothing is
     /// reported back; a result that comes all the same is stale and is dropped by `accept`. When the same decision

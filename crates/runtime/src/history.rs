@@ -174,7 +174,7 @@ impl Rerun<'_> {
         };
         let route = definition.as_ref().map(|definition| definition.model.as_str());
         let price = route.and_then(|route| self.model.describe(route)).and_then(|info| info.price);
-        let context = Context { now: next.at, entropy: [0; 16], definition, price, partial: None };
+        let context = Context { now: next.at, entropy: [0; 16], definition, price, partial: None, workflow: None };
         Ok(Agent::decide(state, &context).events)
     }
 }
@@ -223,7 +223,8 @@ fn comes_from_outside(event: &Event, begun: &BTreeSet<CallId>) -> bool {
         | Event::ModelCalled(_)
         | Event::ToolRequested(_)
         | Event::ToolBegun(_)
-        | Event::TurnEnded(_) => false,
+        | Event::TurnEnded(_)
+        | Event::Workflow(_) => false,
     }
 }
 

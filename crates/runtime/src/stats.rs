@@ -132,7 +132,8 @@ impl Counters {
                 | Event::ToolPrepared(_)
                 | Event::QuestionAnswered(_)
                 | Event::ToolBegun(_)
-                | Event::CancelRequested(_) => {}
+                | Event::CancelRequested(_)
+                | Event::Workflow(_) => {}
             }
         }
     }

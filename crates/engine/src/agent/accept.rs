@@ -48,6 +48,8 @@ pub(super) fn accept(state: &AgentState, input: Input<AgentSignal>, context: &Co
                 tool_ended(plan, call, result, took_ms);
             }
         }),
+        // An agent has no tasks: what is reported is not meant for it.
+        Input::Task { .. } => Decision::default(),
         Input::Recovered => state.turn.as_ref().map_or_else(Decision::default, |turn| recovered(state, turn, context)),
     }
 }

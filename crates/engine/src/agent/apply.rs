@@ -40,6 +40,8 @@ pub(super) fn apply(state: &mut AgentState, seq: Seq, at: Timestamp, event: &Eve
         Event::ToolReturned(returned) => tool_returned(state, seq, at, returned),
         Event::CancelRequested(cancel) => cancel_requested(state, at, cancel),
         Event::TurnEnded(ended) => turn_ended(state, seq, at, ended),
+        // It belongs to another kind of run.
+        Event::Workflow(_) => {}
     }
 }
 

@@ -145,6 +145,7 @@ impl Bench {
             definition: self.definitions.get(&hash).cloned(),
             price: self.price,
             partial: self.partial.clone(),
+            workflow: None,
         }
     }
 
@@ -335,6 +336,7 @@ impl Bench {
             Intent::CallModel { call, .. } => format!("model {call}"),
             Intent::PrepareTool { call, tool, .. } => format!("look {call} {}", tool.spec.name),
             Intent::CallTool { call, tool, .. } => format!("call {call} {}", tool.spec.name),
+            Intent::RunTask { call, resource, .. } => format!("task {call} {resource}"),
             Intent::Abandon { call } => format!("abandon {call}"),
         };
         self.intents.iter().map(words).collect()

@@ -63,6 +63,7 @@ impl Actor {
             definition: loaded.definition.clone(),
             price: None,
             partial: None,
+            workflow: None,
         };
         let asked = Agent::wake_at(&loaded.state).is_some_and(|at| at <= context.now);
         if commands.iter().any(|command| command.asks_to_leave(&loaded.user)) {
@@ -418,6 +419,11 @@ impl Actor {
                 let called = ToolCall { caller, tool, input, idempotency_key, deadline, now };
                 (call, deadline, Work::Tool(options.tools.call(called)))
             }
+            // No agent decides this; should it ever, the log says why nothing happens.
+            Intent::RunTask { call, resource, .. } => {
+                tracing::error!(%run, call, %resource, "an agent's run cannot perform a workflow's task");
+                return None;
+            }
             Intent::Abandon { .. } => return None,
         };
         Some(InFlight { call, deadline, begun: now, work })
@@ -465,6 +471,7 @@ fn intent_call(intent: &Intent) -> CallId {
         Intent::CallModel { call, .. }
         | Intent::PrepareTool { call, .. }
         | Intent::CallTool { call, .. }
+        | Intent::RunTask { call, .. }
         | Intent::Abandon { call } => *call,
     }
 }

@@ -68,6 +68,7 @@ pub(super) fn status_number(status: RunStatus) -> i64 {
 pub(super) fn kind_word(kind: RunKind) -> &'static str {
     match kind {
         RunKind::Agent => "agent",
+        RunKind::Workflow => "workflow",
     }
 }
 
@@ -83,6 +84,7 @@ fn status(row: &Row<'_>, column: usize) -> Result<RunStatus> {
 fn kind(row: &Row<'_>, column: usize) -> Result<RunKind> {
     match text(row, column)? {
         "agent" => Ok(RunKind::Agent),
+        "workflow" => Ok(RunKind::Workflow),
         other => Err(unknown(column, Type::Text, format!("{other} is no kind of run"))),
     }
 }

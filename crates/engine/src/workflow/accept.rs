@@ -1,0 +1,166 @@
+//! What an input means: the events that record it. What comes late, twice or under a dead token means nothing.
+
+use super::{
+    WorkflowSignal, decide,
+    definition::Body,
+    plan::Plan,
+    query::{Env, Problem},
+    state::{Phase, Task, WorkflowState},
+    states,
+    step::Step,
+};
+use crate::machine::{Context, Decision, Input, Intent, TaskReport};
+use bedplate_core::{
+    event::Event,
+    id::CallId,
+    workflow_event::{
+        BranchId, ExecutionOutcome, ItemsRead, TaskBeat, TaskFailed, TaskOutput, TaskTaken, WorkflowEvent,
+    },
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The cause of a task that was under way when its process went away.
+const OUTCOME_UNKNOWN: &str =
+    "outcome unknown: the process that performed the task is gone, and it may have had its effect";
+
+/// Returns what `input` means in this state.
+pub(super) fn accept(state: &WorkflowState, input: Input<WorkflowSignal>, context: &Context) -> Decision {
+    if state.ended.is_some() {
+        return Decision::default();
+    }
+    match input {
+        Input::Signal(signal) => accept_signal(state, signal, context),
+        Input::Task { call, report } => accept_report(state, call, report, context),
+        Input::Recovered => recovered(state, context),
+        // A workflow calls no models and no agent's tools.
+        Input::Model { .. } | Input::Prepared { .. } | Input::Tool { .. } => Decision::default(),
+    }
+}
+
+fn one(event: WorkflowEvent) -> Decision {
+    Decision { events: vec![Event::Workflow(event)], intents: Vec::new() }
+}
+
+fn accept_signal(state: &WorkflowState, signal: WorkflowSignal, context: &Context) -> Decision {
+    match signal {
+        WorkflowSignal::Start(started) if state.started.is_none() => one(WorkflowEvent::Started(started)),
+        WorkflowSignal::Start(_) => Decision::default(),
+        WorkflowSignal::Stop { error, cause } => {
+            let mut plan = Plan::new(state, context);
+            decide::end(&mut plan, ExecutionOutcome::Aborted, error.as_deref(), cause.as_deref());
+            plan.done()
+        }
+        WorkflowSignal::TaskTaken { token, worker } => {
+            by_token(state, context, &token, |call| WorkflowEvent::TaskTaken(TaskTaken { call, worker }))
+        }
+        WorkflowSignal::TaskBeat { token } => {
+            by_token(state, context, &token, |call| WorkflowEvent::TaskBeat(TaskBeat { call }))
+        }
+        WorkflowSignal::TaskSucceeded { token, output } => {
+            by_token(state, context, &token, |call| WorkflowEvent::TaskSucceeded(TaskOutput { call, output }))
+        }
+        WorkflowSignal::TaskFailed { token, error, cause } => {
+            by_token(state, context, &token, |call| WorkflowEvent::TaskFailed(TaskFailed { call, error, cause }))
+        }
+    }
+}
+
+fn by_token(
+    state: &WorkflowState,
+    context: &Context,
+    token: &str,
+    event: impl FnOnce(CallId) -> WorkflowEvent,
+) -> Decision {
+    match state.task_by_token(token) {
+        Some(call) if in_time(state, context, call).is_some() => one(event(call)),
+        _ => Decision::default(),
+    }
+}
+
+/// Returns the open task when its time is not over; an answer after that is too late, though no decision said so yet.
+fn in_time<'a>(state: &'a WorkflowState, context: &Context, call: CallId) -> Option<&'a Task> {
+    let (_, task) = state.task(call)?;
+    task.due().is_none_or(|due| context.now < due).then_some(task)
+}
+
+fn accept_report(state: &WorkflowState, call: CallId, report: TaskReport, context: &Context) -> Decision {
+    if let Some(branch) = reading(state, call) {
+        return items(state, context, branch, call, report);
+    }
+    let Some(task) = in_time(state, context, call) else { return Decision::default() };
+    let waits_for_token = task.resource.ends_with(".waitForTaskToken");
+    match report {
+        TaskReport::Submitted(_) if task.submitted => Decision::default(),
+        TaskReport::Submitted(output) => one(WorkflowEvent::TaskSubmitted(TaskOutput { call, output })),
+        // What the call itself gives is only the receipt.
+        TaskReport::Succeeded(_) if waits_for_token && task.submitted => Decision::default(),
+        TaskReport::Succeeded(output) if waits_for_token => {
+            one(WorkflowEvent::TaskSubmitted(TaskOutput { call, output }))
+        }
+        TaskReport::Succeeded(output) => one(WorkflowEvent::TaskSucceeded(TaskOutput { call, output })),
+        TaskReport::Failed { error, cause } => one(WorkflowEvent::TaskFailed(TaskFailed { call, error, cause })),
+    }
+}
+
+fn reading(state: &WorkflowState, call: CallId) -> Option<BranchId> {
+    let branch = *state.calls.get(&call)?;
+    matches!(state.branches.get(&branch)?.phase, Phase::Reading(open, _) if open == call).then_some(branch)
+}
+
+fn items(state: &WorkflowState, context: &Context, branch: BranchId, call: CallId, report: TaskReport) -> Decision {
+    let Some(definition) = &context.workflow else { return Decision::default() };
+    let mut plan = Plan::new(state, context);
+    if let Some(step) = Step::new(&plan, definition, branch) {
+        step.run(&mut plan, |step, env, plan| {
+            let items = match report {
+                TaskReport::Succeeded(answer) | TaskReport::Submitted(answer) => read(step, env, &answer)?,
+                TaskReport::Failed { cause, .. } => {
+                    let cause = cause.unwrap_or_else(|| "the items could not be read".into());
+                    return Err(Problem::plain("States.ItemReaderFailed", cause));
+                }
+            };
+            plan.emit(WorkflowEvent::ItemsRead(ItemsRead { call, items: Arc::new(items) }));
+            Ok(())
+        });
+    }
+    plan.done()
+}
+
+fn read(step: &Step<'_>, env: &Env<'_>, answer: &Value) -> Result<Vec<Arc<Value>>, Problem> {
+    match &step.state.body {
+        Body::Map(map) => match &map.reader {
+            Some(reader) => states::read_items(map, reader, env, answer),
+            None => Ok(Vec::new()),
+        },
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Closes the tasks whose outcome is lost, and reads items again: that changes nothing anywhere.
+fn recovered(state: &WorkflowState, context: &Context) -> Decision {
+    let mut decision = Decision::default();
+    for (call, branch) in &state.calls {
+        let Some(branch) = state.branches.get(branch) else { continue };
+        match &branch.phase {
+            Phase::Task(task) if task.resource.contains(":activity:") => {}
+            Phase::Task(task) if task.submitted && task.resource.ends_with(".waitForTaskToken") => {}
+            Phase::Task(_) => decision.events.push(Event::Workflow(WorkflowEvent::TaskFailed(TaskFailed {
+                call: *call,
+                error: Some("States.TaskFailed".into()),
+                cause: Some(OUTCOME_UNKNOWN.into()),
+            }))),
+            Phase::Reading(..) => decision.intents.extend(again(state, context, *call)),
+            _ => {}
+        }
+    }
+    decision
+}
+
+fn again(state: &WorkflowState, context: &Context, call: CallId) -> Option<Intent> {
+    let branch = state.branches.get(state.calls.get(&call)?)?;
+    let Phase::Reading(_, join) = &branch.phase else { return None };
+    let (resource, input) = join.asked.clone()?;
+    let token = Plan::new(state, context).token();
+    Some(Intent::RunTask { call, resource, input, token, role: None, deadline: None })
+}

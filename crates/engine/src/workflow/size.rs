@@ -1,0 +1,71 @@
+//! How large a value is as JSON, without writing it.
+
+use serde_json::Value;
+
+/// Returns whether `value` takes more than `limit` bytes as JSON. It looks no further than it must.
+pub(super) fn exceeds(value: &Value, limit: usize) -> bool {
+    let mut left = limit;
+    !fits(value, &mut left)
+}
+
+fn fits(value: &Value, left: &mut usize) -> bool {
+    match value {
+        Value::Null | Value::Bool(true) => spend(left, 4),
+        Value::Bool(false) => spend(left, 5),
+        Value::Number(number) => {
+            spend(left, if number.is_f64() { 18 } else { digits(number.as_i64().unwrap_or(i64::MAX)) })
+        }
+        Value::String(text) => spend(left, length(text)),
+        Value::Array(items) => {
+            spend(left, 2 + items.len().saturating_sub(1)) && items.iter().all(|item| fits(item, left))
+        }
+        Value::Object(fields) => {
+            spend(left, 2 + fields.len().saturating_sub(1))
+                && fields.iter().all(|(key, value)| spend(left, length(key) + 1) && fits(value, left))
+        }
+    }
+}
+
+fn spend(left: &mut usize, bytes: usize) -> bool {
+    match left.checked_sub(bytes) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    }
+}
+
+/// Returns the bytes of a text between quotes, with what must be escaped.
+fn length(text: &str) -> usize {
+    2 + text
+        .bytes()
+        .map(|byte| match byte {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+            0..=31 => 6,
+            _ => 1,
+        })
+        .sum::<usize>()
+}
+
+const fn digits(number: i64) -> usize {
+    let sign = if number < 0 { 1 } else { 0 };
+    match number.unsigned_abs().checked_ilog10() {
+        Some(log) => log as usize + 1 + sign,
+        None => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_value_without_fractions_is_measured_to_the_byte() {
+        let value = json!({"a": [1, -20, true, false, null, "x\"\n\u{1}é"], "b": {}, "": []});
+        let bytes = value.to_string().len();
+        assert!(!exceeds(&value, bytes));
+        assert!(exceeds(&value, bytes - 1));
+    }
+}

@@ -1,0 +1,9 @@
+//! Tests of the workflow machine.
+#![expect(clippy::print_stdout, reason = "the tables of the recorded cases are the point of running them")]
+
+mod cases;
+mod compare;
+mod driver;
+mod jsonata;
+mod machine;
+mod table;
