@@ -155,6 +155,15 @@ impl Identity {
         }
     }
 
+    /// Refuses a yes to a question from a key that speaks for one user: whoever asks for a thing does not approve it.
+    pub(crate) fn check_approver(&self) -> Result<(), ApiError> {
+        match self.user {
+            Some(_) => Err(ApiError::forbidden("not_an_approver", "a key that speaks for a user may not approve")
+                .hint("approve with a key that is not bound to a user, or with `bedplate runs answer`")),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses what only the administrator may do.
     pub(crate) fn check_admin(&self) -> Result<(), ApiError> {
         if self.admin {

@@ -191,6 +191,9 @@ pub(crate) async fn answer(
         return Err(ApiError::bad_request("note_too_long", "note has at most 4096 bytes"));
     }
     let head = head(&app, &identity, run_id(&run)?).await?;
+    if request.approved {
+        identity.check_approver()?;
+    }
     let answered = app
         .runtime()
         .answer(&identity.tenant, head.run.id, call, request.approved, Some(identity.actor()), request.note)

@@ -69,6 +69,20 @@ fn a_stream_ends_with_the_question_when_a_person_must_answer_and_goes_on_after()
 }
 
 #[test]
+fn whoever_asks_for_a_thing_does_not_approve_it() {
+    let server = Server::start();
+    let customer = server.key(&json!({ "name": "ann", "user_id": "ann" }));
+    let staff = server.key(&json!({ "name": "staff" }));
+    let turn = json!({ "input": "Note it" });
+    let waiting = server.send("POST", "/v1/agents/asks/invoke", &[&customer], &turn).json();
+    let (run, call) = (waiting["run_id"].as_str().expect("a run"), &waiting["questions"][0]["call"]);
+    let path = format!("/v1/runs/{run}/calls/{call}/answer");
+    let refused = server.send("POST", &path, &[&customer], &json!({ "approved": true }));
+    assert_eq!((refused.status, refused.code()), (403, "not_an_approver".to_owned()), "{refused:?}");
+    assert_eq!(server.send("POST", &path, &[&staff], &json!({ "approved": true })).status, 200);
+}
+
+#[test]
 fn a_background_start_that_is_said_again_tells_how_the_turn_ended() {
     let server = Server::start();
     let turn = json!({ "input": "Hi", "session_id": "s", "background": true });
