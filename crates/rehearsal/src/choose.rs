@@ -3,7 +3,7 @@
 use crate::{
     read::{Reading, What},
     schema::{Param, Tool},
-    words::{Token, stop, superlative, synonyms},
+    words::{Token, stop, synonyms},
 };
 use std::collections::HashMap;
 
@@ -74,7 +74,7 @@ impl Toolbox {
         let topic = topic_start(reading, window).filter(|_| !tool.params.iter().any(crate::fill::query::is_query));
         for (at, token) in reading.tokens.iter().enumerate().take(window.1 + 1).skip(window.0) {
             // "manga about time travel" asks for no time.
-            if topic.is_some_and(|topic| at >= topic) || superlative::is_one(&token.lower) {
+            if topic.is_some_and(|topic| at >= topic) {
                 continue;
             }
             if !telling(token) || seen.contains(&token.stem.as_str()) {

@@ -397,15 +397,44 @@ pub fn unable(toolbox: &Toolbox, reading: &Reading) -> Option<Unable> {
     }
     let stem = crate::words::stem(verb);
     let alike = |own: &String| *own == stem || crate::words::synonyms::alike(own, &stem);
+    // Any mention counts, except by a tool that only tells the rules for it.
+    let speaks =
+        |param: &crate::schema::Param| param.stems.iter().any(alike) || param.choice_stems.iter().flatten().any(alike);
     let made = toolbox.tools.iter().any(|tool| {
         tool.name_stems.iter().any(alike)
-            || tool.stems.first().is_some_and(alike)
-            || !chain::reads_only(tool) && tool.stems.iter().any(alike)
+            || !tool.topical
+                && (tool.stems.iter().any(alike) && !chain::reads_only(tool) || tool.params.iter().any(speaks))
     });
+    // A tool that runs anything may well be able to.
+    let made = made || best(toolbox, reading, window).is_some_and(|(tool, _)| !chain::reads_only(&toolbox.tools[tool]));
     if made {
         return None;
     }
     let at = reading.tokens.iter().position(|token| token.lower == verb)?;
+    let ordered = reading.tokens[..at].iter().filter(|token| token.word).all(|token| {
+        matches!(
+            token.lower.as_str(),
+            "please"
+                | "can"
+                | "could"
+                | "would"
+                | "will"
+                | "you"
+                | "i"
+                | "i'd"
+                | "like"
+                | "want"
+                | "need"
+                | "to"
+                | "hi"
+                | "hello"
+                | "hey"
+                | "and"
+        )
+    });
+    if !ordered || matches!(reading.lower(at + 1), "of" | "that" | "") {
+        return None;
+    }
     let end = (at + 1..reading.tokens.len()).take(6).take_while(|at| {
         reading.tokens[*at].word && !matches!(reading.lower(*at), "and" | "because" | "please" | "then" | "for" | "now")
     });

@@ -286,7 +286,10 @@ fn listed(part: &str, tokens: &[Token]) -> Vec<Fact> {
     };
     let whole = || statement(part, tokens).into_iter().collect::<Vec<_>>();
     let cut = (verb + 2..tokens.len()).find(|at| {
-        let goes_on = tokens.get(at + 1).is_some_and(|next| next.word && !next.capital());
+        let goes_on = tokens.get(at + 1).is_some_and(|next| {
+            let goes = !stop::is_stop(&next.lower) && !stop::is_command(&next.lower);
+            next.word && !next.capital() && (goes || matches!(next.lower.as_str(), "a" | "an" | "not"))
+        });
         am && matches!(tokens[*at].lower.as_str(), "," | "and") && at - verb <= 5 && goes_on
     });
     let Some(cut) = cut else { return whole() };

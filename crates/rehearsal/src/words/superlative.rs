@@ -34,8 +34,7 @@ const WORDS: &[(&str, Ranking)] = &[
 ];
 
 /// Returns whether a lower-case word ranks by itself.
-#[must_use]
-pub fn is_one(word: &str) -> bool {
+fn is_one(word: &str) -> bool {
     WORDS.iter().any(|(own, _)| *own == word)
 }
 

@@ -287,3 +287,16 @@ fn tool_choice_is_obeyed() {
     let hello = [Message::user("hello")];
     assert!(!calls(&bedplate_rehearsal::reply(&request(&hello, &assistant_tools(), ToolChoice::Any), NOW)).is_empty());
 }
+
+#[test]
+fn a_change_that_a_tool_makes_is_not_refused() {
+    let todo = super::support::spec(
+        "todo",
+        "Manages a list of tasks.",
+        json!({"type": "object", "required": ["type", "content"], "properties": {"type": {"type": "string", "enum": ["add", "delete"], "description": "What to do"}, "content": {"type": "string", "description": "The task"}}}),
+    );
+    let reply = ask("please delete my account", std::slice::from_ref(&todo));
+    assert!(!reply.message.text().contains("nothing has changed"), "{:?}", reply.message);
+    let reply = ask("please cancel my subscription", &assistant_tools());
+    assert!(reply.message.text().contains("I cannot cancel your subscription"), "{:?}", reply.message);
+}
