@@ -110,6 +110,15 @@ def test_openai_says_which_fields_the_model_will_not_see(shop):
     assert answer.headers["x-bedplate-untranslated"] == "openai_chat.seed"
 
 
+def test_fields_that_a_client_makes_up_cannot_blow_up_the_header_that_names_them(shop):
+    fields = {f"f{number}\u00fc\n" + "x" * 500: 1 for number in range(2_000)}
+    body = {"model": "default", "messages": [{"role": "user", "content": "Hi"}], **fields}
+    answer = shop.post("/v1/chat/completions", body)
+    assert answer.status_code == 200
+    named = answer.headers["x-bedplate-untranslated"]
+    assert named.startswith("openai_chat.f0x") and named.endswith(", and more") and len(named) < 1_100
+
+
 def test_openai_streams_the_same_text_and_usage_only_when_asked(faults):
     client = openai_client(faults)
     for asked in (True, False):
@@ -621,3 +630,17 @@ def test_a_key_that_is_scoped_to_agents_does_not_reach_the_models(start):
         openai_client(server, key).chat.completions.create(
             model="default", messages=[{"role": "user", "content": "Hi"}]
         )
+
+
+def test_an_aws_client_without_a_key_is_denied_and_with_one_beside_its_signature_let_in(start):
+    server = start()
+    made = run("keys", "create", "backend", server.project, "--data", server.data, "--json")
+    key = json.loads(made.stdout)["key"]
+    client = bedrock_client(server)
+    with pytest.raises(client.exceptions.AccessDeniedException):
+        client.converse(modelId=MODEL_ID, messages=said("Hi"))
+    # botocore sends its bearer token (AWS_BEARER_TOKEN_BEDROCK) over HTTPS only, so the key is a header of its own here.
+    client.meta.events.register(
+        "before-sign.bedrock-runtime.*", lambda request, **_: request.headers.add_header("x-api-key", key)
+    )
+    assert client.converse(modelId=MODEL_ID, messages=said("Hi"))["output"]["message"]["content"]

@@ -206,7 +206,9 @@ pub(crate) fn of_status(status: StatusCode) -> ApiError {
         }
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(status, "body_too_large", "the body is too large"),
         StatusCode::REQUEST_TIMEOUT => ApiError::new(status, "request_timeout", "the request did not arrive in time"),
-        status if status.is_client_error() => ApiError::new(status, "bad_request", "the address or a header could not be read"),
+        status if status.is_client_error() => {
+            ApiError::new(status, "bad_request", "the address or a header could not be read")
+        }
         status => ApiError::new(status, "internal_error", "something failed on our side; the log has the request's id"),
     }
 }

@@ -22,6 +22,10 @@ use tokio::time::timeout;
 /// How often an idle stream says that it lives; also how long the status waits for the reply to begin.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// How much of a field's name, and of all of them, stands in a header; in bytes.
+const MAX_NAME: usize = 64;
+const MAX_LIST: usize = 1_000;
+
 /// How many events that are there already go out in one piece.
 const PIECE: usize = 64;
 
@@ -110,7 +114,7 @@ impl About {
     pub(crate) fn marked(&self, mut response: Response) -> Response {
         let model =
             self.info.as_ref().map(|info| format!("{}; foundation_model={}", info.model, info.foundation_model));
-        let untranslated = (!self.untranslated.is_empty()).then(|| self.untranslated.join(", "));
+        let untranslated = (!self.untranslated.is_empty()).then(|| listed(&self.untranslated));
         for (name, value) in [("x-bedplate-model", model), ("x-bedplate-untranslated", untranslated)] {
             if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
                 response.headers_mut().insert(HeaderName::from_static(name), value);
@@ -118,6 +122,23 @@ impl About {
         }
         response
     }
+}
+
+/// Returns the names of fields as a header may have them: a client chose them, so they are cut and bounded.
+fn listed(names: &[String]) -> String {
+    let mut list = String::new();
+    for name in names {
+        let name: String = name.chars().filter(char::is_ascii_graphic).take(MAX_NAME).collect();
+        if list.len() + name.len() > MAX_LIST {
+            list.push_str(", and more");
+            break;
+        }
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(&name);
+    }
+    list
 }
 
 /// Calls the model and reads its stream to the end.
