@@ -3,8 +3,10 @@
 use super::{
     WorkflowSignal, decide,
     definition::Body,
+    flow,
     plan::Plan,
     query::{Env, Problem},
+    size,
     state::{Phase, Task, WorkflowState},
     states,
     step::Step,
@@ -57,9 +59,7 @@ fn accept_signal(state: &WorkflowState, signal: WorkflowSignal, context: &Contex
         WorkflowSignal::TaskBeat { token } => {
             by_token(state, context, &token, |call| WorkflowEvent::TaskBeat(TaskBeat { call }))
         }
-        WorkflowSignal::TaskSucceeded { token, output } => {
-            by_token(state, context, &token, |call| WorkflowEvent::TaskSucceeded(TaskOutput { call, output }))
-        }
+        WorkflowSignal::TaskSucceeded { token, output } => by_token(state, context, &token, |call| given(call, output)),
         WorkflowSignal::TaskFailed { token, error, cause } => {
             by_token(state, context, &token, |call| WorkflowEvent::TaskFailed(TaskFailed { call, error, cause }))
         }
@@ -76,6 +76,16 @@ fn by_token(
         Some(call) if in_time(state, context, call).is_some() => one(event(call)),
         _ => Decision::default(),
     }
+}
+
+/// Returns the event of what a task gave; an output that is too large is a failure and is not kept.
+fn given(call: CallId, output: Arc<Value>) -> WorkflowEvent {
+    if size::exceeds(&output, flow::MAX_PAYLOAD) {
+        let cause = "The task returned a result with a size exceeding the maximum number of bytes service limit.";
+        let error = Some("States.DataLimitExceeded".into());
+        return WorkflowEvent::TaskFailed(TaskFailed { call, error, cause: Some(cause.into()) });
+    }
+    WorkflowEvent::TaskSucceeded(TaskOutput { call, output })
 }
 
 /// Returns the open task when its time is not over; an answer after that is too late, though no decision said so yet.
@@ -98,7 +108,7 @@ fn accept_report(state: &WorkflowState, call: CallId, report: TaskReport, contex
         TaskReport::Succeeded(output) if waits_for_token => {
             one(WorkflowEvent::TaskSubmitted(TaskOutput { call, output }))
         }
-        TaskReport::Succeeded(output) => one(WorkflowEvent::TaskSucceeded(TaskOutput { call, output })),
+        TaskReport::Succeeded(output) => one(given(call, output)),
         TaskReport::Failed { error, cause } => one(WorkflowEvent::TaskFailed(TaskFailed { call, error, cause })),
     }
 }

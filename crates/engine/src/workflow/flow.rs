@@ -58,7 +58,14 @@ pub(super) fn assign(
             Language::JsonPath => format!("{name}.$"),
             Language::Jsonata => format!("Assign/{name}"),
         };
-        assigned.insert(Arc::clone(name), template.fill(env, &field)?);
+        let value = template.fill(env, &field)?;
+        if size::exceeds(&value, MAX_PAYLOAD) {
+            return Err(Problem::plain(
+                "States.DataLimitExceeded",
+                format_args!("The variable '{name}' has a size exceeding the maximum number of bytes service limit."),
+            ));
+        }
+        assigned.insert(Arc::clone(name), value);
     }
     Ok(Some(Arc::new(assigned)))
 }

@@ -20,6 +20,9 @@ use bedplate_core::{
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
+/// The longest wait before another attempt, in seconds: a year.
+const MAX_SECONDS: f64 = 31_536_000.0;
+
 /// Goes on after a failure of the branch's state.
 pub(super) fn recover(plan: &mut Plan, definition: &Definition, id: BranchId, failure: &Failure) {
     let Some(step) = Step::new(plan, definition, id) else { return };
@@ -72,8 +75,9 @@ fn next_attempt(step: &Step<'_>, plan: &Plan, at: usize, retrier: &Retrier) -> T
     if retrier.jitter == Jitter::Full {
         seconds *= Entropy::new(plan.entropy()).unit();
     }
-    // A year is longer than any execution lasts.
-    plan.now.after(Duration::from_secs_f64(seconds.clamp(0.0, 31_536_000.0)))
+    // A year is longer than any execution lasts; what is no number at all waits that long, too.
+    let seconds = if seconds.is_nan() { MAX_SECONDS } else { seconds.clamp(0.0, MAX_SECONDS) };
+    plan.now.after(Duration::from_secs_f64(seconds))
 }
 
 fn caught(

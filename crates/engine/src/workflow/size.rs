@@ -2,13 +2,18 @@
 
 use serde_json::Value;
 
-/// Returns whether `value` takes more than `limit` bytes as JSON. It looks no further than it must.
+/// How deep a value may nest: an event that holds it must be read back, and JSON is read 128 levels deep.
+const MAX_DEPTH: usize = 96;
+
+/// Returns whether `value` takes more than `limit` bytes as JSON, or nests deeper than a journal can keep. It looks no
+/// further than it must.
 pub(super) fn exceeds(value: &Value, limit: usize) -> bool {
     let mut left = limit;
-    !fits(value, &mut left)
+    !fits(value, MAX_DEPTH, &mut left)
 }
 
-fn fits(value: &Value, left: &mut usize) -> bool {
+fn fits(value: &Value, depth: usize, left: &mut usize) -> bool {
+    let Some(below) = depth.checked_sub(1) else { return false };
     match value {
         Value::Null | Value::Bool(true) => spend(left, 4),
         Value::Bool(false) => spend(left, 5),
@@ -17,11 +22,11 @@ fn fits(value: &Value, left: &mut usize) -> bool {
         }
         Value::String(text) => spend(left, length(text)),
         Value::Array(items) => {
-            spend(left, 2 + items.len().saturating_sub(1)) && items.iter().all(|item| fits(item, left))
+            spend(left, 2 + items.len().saturating_sub(1)) && items.iter().all(|item| fits(item, below, left))
         }
         Value::Object(fields) => {
             spend(left, 2 + fields.len().saturating_sub(1))
-                && fields.iter().all(|(key, value)| spend(left, length(key) + 1) && fits(value, left))
+                && fields.iter().all(|(key, value)| spend(left, length(key) + 1) && fits(value, below, left))
         }
     }
 }
@@ -67,5 +72,12 @@ mod tests {
         let bytes = value.to_string().len();
         assert!(!exceeds(&value, bytes));
         assert!(exceeds(&value, bytes - 1));
+    }
+
+    #[test]
+    fn a_value_that_nests_too_deep_to_be_read_back_is_too_large() {
+        let nested = |levels| (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+        assert!(!exceeds(&nested(MAX_DEPTH - 1), 1_000_000));
+        assert!(exceeds(&nested(MAX_DEPTH), 1_000_000));
     }
 }

@@ -4,6 +4,7 @@
 mod cases;
 mod compare;
 mod driver;
+mod hostile;
 mod jsonata;
 mod machine;
 mod table;

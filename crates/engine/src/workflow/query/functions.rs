@@ -147,7 +147,7 @@ fn random(first: i64, last: i64, unit: f64) -> Answer {
         return Err("the start must be less than the end".into());
     }
     let width = last.saturating_sub(first);
-    Ok((first + ((width as f64) * unit).floor() as i64).into())
+    Ok(first.saturating_add(((width as f64) * unit).floor() as i64).min(last - 1).into())
 }
 
 fn array(value: &Value) -> Result<&[Value], String> {

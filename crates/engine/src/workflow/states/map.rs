@@ -154,6 +154,9 @@ fn iterate(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map, join: &Jo
             })
         }
     };
+    if let Some(input) = &input {
+        flow::check_size(step, input)?;
+    }
     let start_at = Arc::clone(&map.processor.start_at);
     plan.emit(WorkflowEvent::IterationStarted(IterationStarted { branch: step.id, index, input, start_at }));
     Ok(())

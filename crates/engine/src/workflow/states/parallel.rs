@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 pub(super) fn begin(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, parallel: &Parallel) -> Result<(), Problem> {
     let arguments = flow::arguments(step, env, parallel.arguments.as_ref())?;
+    flow::check_size(step, &arguments)?;
     let input = (!Arc::ptr_eq(&arguments, &step.branch.value)).then_some(arguments);
     let start_at = parallel.branches.iter().map(|branch| Arc::clone(&branch.start_at)).collect();
     plan.emit(WorkflowEvent::ParallelStarted(ParallelStarted { branch: step.id, input, start_at }));
