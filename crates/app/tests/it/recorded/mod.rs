@@ -79,11 +79,13 @@ fn survive(case: &Case, upstream: &Upstream) -> usize {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let world = World::new(case, upstream);
     let mut lives = 0;
-    // A life's first append says what the crash before left; the second brings a new message. Each of those is met
-    // twice: by a life that dies before it, and by one that dies right after it.
+    // A life's first append says what the crash before left, the second brings a new message; one more is counted when
+    // two claims of the recovery meet. So the place moves on from pair to pair of lives, of which one dies before the
+    // append and the other right after it.
     let said = loop {
         let moment = if lives % 2 == 0 { Moment::Before } else { Moment::After };
-        let crash = Crash { counted: Counted::Appends, at: 2, moment, then: Then::Hang };
+        let at = 2 + lives as u64 / 2 % 3;
+        let crash = Crash { counted: Counted::Appends, at, moment, then: Then::Hang };
         match world.live(folder.path(), Some(crash)) {
             Some(said) => break said,
             None => lives += 1,

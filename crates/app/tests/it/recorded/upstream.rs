@@ -80,9 +80,12 @@ impl Shared {
             && asked.len() <= recorded.len()
             && asked.iter().zip(recorded).all(|(asked, recorded)| plain(asked) == plain(recorded));
         if !matches {
-            let mut mismatches = self.mismatches.lock().unwrap_or_else(PoisonError::into_inner);
-            mismatches.push(format!("{name}: {} messages asked, which are not the recording's", asked.len()));
-            return Err("not what was recorded".into());
+            let differs = asked.iter().zip(recorded).position(|(asked, recorded)| plain(asked) != plain(recorded));
+            let at = differs.unwrap_or(recorded.len());
+            let pair = (asked.get(at).map(plain), recorded.get(at).map(plain));
+            let message = format!("{name}: {} messages asked; message {at} differs (asked, recorded): {pair:?}", asked.len());
+            self.mismatches.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
+            return Err(message);
         }
         let reply = recorded.get(asked.len()).ok_or("the recording ends here")?;
         Ok(stream(name, reply))
