@@ -226,6 +226,16 @@ fn a_distributed_map_takes_as_many_failures_as_it_is_told() {
 }
 
 #[test]
+fn results_that_are_to_be_written_elsewhere_do_not_vanish_in_silence() {
+    let inner =
+        json!({"ProcessorConfig": {"Mode": "DISTRIBUTED"}, "StartAt": "P", "States": {"P": {"Type": "Succeed"}}});
+    let map = json!({"Type": "Map", "ItemProcessor": inner, "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject"},
+        "Catch": [{"ErrorEquals": ["Never"], "Next": "Caught"}], "End": true});
+    let driver = started(&one(map), json!([1]));
+    assert_eq!(outcome(&driver).1, Some("States.ResultWriterFailed"));
+}
+
+#[test]
 fn an_input_that_does_not_change_is_written_once() {
     let states: serde_json::Map<String, Value> = (0..50)
         .map(|at| (format!("P{at}"), json!({"Type": "Pass", "Next": format!("P{}", at + 1)})))

@@ -236,6 +236,8 @@ pub struct Map {
     pub selector: Option<Template>,
     /// Where the items are read from.
     pub reader: Option<Reader>,
+    /// Whether the results are to be written elsewhere.
+    pub writes_results: bool,
     /// How items are bundled.
     pub batcher: Option<Batcher>,
     /// How many iterations may be under way at once.

@@ -282,6 +282,7 @@ fn map(fields: &Fields<'_>, language: Language, machine_type: MachineType) -> Op
             max_bytes: batcher.quantity("MaxInputBytesPerBatch"),
             input: batcher.template("BatchInput"),
         }),
+        writes_results: fields.get("ResultWriter").is_some(),
         concurrency: fields.quantity("MaxConcurrency"),
         tolerated_count: fields.quantity("ToleratedFailureCount"),
         tolerated_percentage: fields.quantity("ToleratedFailurePercentage"),
@@ -301,8 +302,13 @@ fn item_reader(fields: &Fields<'_>) -> Option<Reader> {
         Some("JSON") => InputType::Json,
         Some("JSONL") => InputType::JsonLines,
         Some("MANIFEST") => InputType::Manifest,
-        _ if resource.ends_with(":listObjectsV2") => InputType::List,
-        _ => InputType::Json,
+        Some(other) => {
+            let known = "[CSV, JSON, JSONL, MANIFEST]";
+            fields.wrong("ReaderConfig/InputType", format!("Value '{other}' is not one of {known}"));
+            return None;
+        }
+        None if resource.ends_with(":listObjectsV2") => InputType::List,
+        None => InputType::Json,
     };
     let headers = config.and_then(|config| config.get("CSVHeaders")).and_then(Value::as_array);
     let delimiter = match config.and_then(|config| config.text("CSVDelimiter")) {

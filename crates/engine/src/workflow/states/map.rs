@@ -20,6 +20,10 @@ use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) fn begin(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map) -> Result<(), Problem> {
+    if map.writes_results {
+        // Results that go nowhere in silence would be worse than a failure.
+        return Err(Problem::plain("States.ResultWriterFailed", "no place to write the results to is configured"));
+    }
     let input = flow::input(step, env)?;
     let on = env.on(&input);
     let items = match map.reader {
