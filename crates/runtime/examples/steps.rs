@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p bedplate-runtime --example steps -- [RUNS AT ONCE] [SECONDS] [ITERATIONS]`
 
+#![expect(clippy::print_stdout, reason = "figures are what this program is for")]
+
 use bedplate_core::{
     agent::{AgentDefinition, Limits},
     event::Preparation,

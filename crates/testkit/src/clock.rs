@@ -126,7 +126,7 @@ impl Rng {
     }
 
     /// Returns the next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -136,7 +136,7 @@ impl Rng {
 
     /// Returns a number below `end`, which is above 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
+        self.draw() % end.max(1)
     }
 
     /// Returns yes in `percent` of a hundred cases.
@@ -161,8 +161,8 @@ impl Entropy for SimEntropy {
     fn bytes(&self) -> [u8; 16] {
         let mut rng = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&rng.next().to_le_bytes());
-        bytes[8..].copy_from_slice(&rng.next().to_le_bytes());
+        bytes[..8].copy_from_slice(&rng.draw().to_le_bytes());
+        bytes[8..].copy_from_slice(&rng.draw().to_le_bytes());
         bytes
     }
 }

@@ -114,7 +114,8 @@ pub fn line(gateway: &Gateway) -> String {
 pub fn extra_roots() -> Result<Vec<u8>, Error> {
     let Some(file) = environment("SSL_CERT_FILE") else { return Ok(Vec::new()) };
     std::fs::read(&file).map_err(|error| {
-        Error::failed(format!("failed to read {file}: {error}")).hint("SSL_CERT_FILE must name a file of certificates (PEM)")
+        Error::failed(format!("failed to read {file}: {error}"))
+            .hint("SSL_CERT_FILE must name a file of certificates (PEM)")
     })
 }
 

@@ -249,14 +249,24 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// [`ReadError`].
-    fn claim(&self, tenant: &Tenant, run: RunId, lease_until: Timestamp) -> BoxFuture<'static, Result<Option<Head>, ReadError>>;
+    fn claim(
+        &self,
+        tenant: &Tenant,
+        run: RunId,
+        lease_until: Timestamp,
+    ) -> BoxFuture<'static, Result<Option<Head>, ReadError>>;
 
     /// Claims up to `limit` runs that are due at `now`, or whose claim was made by a process that is known to be gone,
     /// as [`Journal::claim`] does.
     ///
     /// # Errors
     /// [`ReadError`].
-    fn claim_due(&self, now: Timestamp, lease_until: Timestamp, limit: usize) -> BoxFuture<'static, Result<Vec<Head>, ReadError>>;
+    fn claim_due(
+        &self,
+        now: Timestamp,
+        lease_until: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'static, Result<Vec<Head>, ReadError>>;
 
     /// Returns the earliest time at which a run becomes due; none when none waits.
     ///
@@ -300,13 +310,23 @@ pub trait Journal: Send + Sync {
     ///
     /// # Errors
     /// [`AppendError`].
-    fn delete_run(&self, tenant: &Tenant, run: RunId, at: Timestamp) -> BoxFuture<'static, Result<Deleted, AppendError>>;
+    fn delete_run(
+        &self,
+        tenant: &Tenant,
+        run: RunId,
+        at: Timestamp,
+    ) -> BoxFuture<'static, Result<Deleted, AppendError>>;
 
     /// Removes all runs of a user, their forks included, as [`Journal::delete_run`] does.
     ///
     /// # Errors
     /// [`AppendError`].
-    fn delete_user(&self, tenant: &Tenant, user: &UserId, at: Timestamp) -> BoxFuture<'static, Result<Deleted, AppendError>>;
+    fn delete_user(
+        &self,
+        tenant: &Tenant,
+        user: &UserId,
+        at: Timestamp,
+    ) -> BoxFuture<'static, Result<Deleted, AppendError>>;
 
     /// Removes idle runs that were last touched before `before`; returns what it removed.
     ///

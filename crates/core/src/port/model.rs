@@ -157,7 +157,10 @@ pub trait Model: Send + Sync {
     ///
     /// # Errors
     /// [`ModelError`], both from the future and from the stream.
-    fn call(&self, call: ModelCall) -> BoxFuture<'static, Result<BoxStream<'static, Result<ModelEvent, ModelError>>, ModelError>>;
+    fn call(
+        &self,
+        call: ModelCall,
+    ) -> BoxFuture<'static, Result<BoxStream<'static, Result<ModelEvent, ModelError>>, ModelError>>;
 
     /// Returns what stands behind `route` now; none when there is no such route.
     fn describe(&self, route: &str) -> Option<ModelInfo>;

@@ -174,11 +174,8 @@ impl Actor {
     pub(crate) async fn run(mut self, mut boot: Boot) {
         let counters = &Arc::clone(&self.shared).counters;
         counters.loaded.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        loop {
-            match self.life(boot).await {
-                Leave::Again(head) => boot = Boot::Claimed(head),
-                Leave::Quiet | Leave::Fenced => break,
-            }
+        while let Leave::Again(head) = self.life(boot).await {
+            boot = Boot::Claimed(head);
         }
         self.shared.release_actor(&self.key, self.serial, || false);
         counters.loaded.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);

@@ -83,7 +83,8 @@ impl Shared {
             let differs = asked.iter().zip(recorded).position(|(asked, recorded)| plain(asked) != plain(recorded));
             let at = differs.unwrap_or(recorded.len());
             let pair = (asked.get(at).map(plain), recorded.get(at).map(plain));
-            let message = format!("{name}: {} messages asked; message {at} differs (asked, recorded): {pair:?}", asked.len());
+            let message =
+                format!("{name}: {} messages asked; message {at} differs (asked, recorded): {pair:?}", asked.len());
             self.mismatches.lock().unwrap_or_else(PoisonError::into_inner).push(message.clone());
             return Err(message);
         }

@@ -88,6 +88,7 @@ impl Server {
             }
             assert!(self.process.try_wait().expect("it can be asked").is_none(), "the server ended");
             assert!(began.elapsed() < PATIENCE, "the server did not start");
+            #[expect(clippy::disallowed_methods, reason = "the process has no other way to tell that it is over")]
             std::thread::sleep(Duration::from_millis(10));
         }
     }

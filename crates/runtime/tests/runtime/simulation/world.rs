@@ -118,10 +118,10 @@ impl World {
         let mut world = Self {
             seed,
             store: MemoryStore::with_time(move || time.now()),
-            fate: Fate::new(rng.next(), crashes, failing, slow),
+            fate: Fate::new(rng.draw(), crashes, failing, slow),
             definitions: FixedDefinitions::new([definition(&mut rng, mutation)]),
-            model: Arc::new(SimModel::new(rng.next(), clock.clone())),
-            tools: Arc::new(SimTools::new(rng.next(), clock.clone(), Arc::clone(&ledger))),
+            model: Arc::new(SimModel::new(rng.draw(), clock.clone())),
+            tools: Arc::new(SimTools::new(rng.draw(), clock.clone(), Arc::clone(&ledger))),
             ledger,
             processes: BTreeMap::new(),
             started: 0,
