@@ -7,6 +7,7 @@ pub mod wording;
 
 use crate::{
     chat,
+    plan::narrow,
     read::Reading,
     schema::spoken,
     turn::{Output, Step, Turn},
@@ -33,9 +34,13 @@ pub fn compose(turn: &Turn, now: Timestamp) -> String {
         .enumerate()
         .filter(|(index, step)| {
             let later = &done[index + 1..];
-            let mended = failed(step) && later.iter().any(|other| other.name == step.name && !failed(other));
+            let vain = |step: &Step| failed(step) || narrow::found_nothing(step);
+            let mended = vain(step) && later.iter().any(|other| other.name == step.name && !vain(other));
+            // A look-up that was tried in other words and in vain again is told of once.
+            let again = narrow::found_nothing(step)
+                && done[..*index].iter().any(|other| other.name == step.name && narrow::found_nothing(other));
             let fed = !failed(step) && later.iter().any(|other| !failed(other) && feeds(step, other));
-            !mended && !fed
+            !mended && !fed && !again
         })
         .map(|(_, step)| *step)
         .collect();

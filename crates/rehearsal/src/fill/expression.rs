@@ -5,7 +5,8 @@ use crate::{
     read::Reading,
     schema::Param,
     words::{
-        number::{self, show},
+        Token,
+        number::{self, Number, show},
         units,
     },
 };
@@ -253,6 +254,16 @@ fn pieces(reading: &Reading, window: (usize, usize)) -> Vec<Piece> {
             "divide" => (Some(Piece::Verb("/", (at, at))), 1),
             "add" | "adding" => (Some(Piece::Verb("+", (at, at))), 1),
             "subtract" | "subtracting" => (Some(Piece::Verb("-", (at, at))), 1),
+            // "Multiply the sum by 2": what was computed before, and no new operation.
+            "sum" | "product" | "difference" | "total" | "result" | "quotient"
+                if two != "of" && out.iter().any(Piece::closes) =>
+            {
+                (None, 1)
+            }
+            // "3 copies at 12.99 each".
+            "at" | "for" | "@" if out.last().is_some_and(Piece::closes) && is_price_of_one(tokens, &numbers, at) => {
+                (Some(Piece::Sign("*", (at, at))), 1)
+            }
             "sum" => (Some(Piece::Verb("+", (at, at))), 1),
             "product" => (Some(Piece::Verb("*", (at, at))), 1),
             "difference" => (Some(Piece::Verb("less", (at, at))), 1),
@@ -264,6 +275,14 @@ fn pieces(reading: &Reading, window: (usize, usize)) -> Vec<Piece> {
         at += width;
     }
     out
+}
+
+/// Returns whether what follows a word is the price of each thing: "at 12.99 each", "for 5 dollars apiece".
+fn is_price_of_one(tokens: &[Token], numbers: &[Number], at: usize) -> bool {
+    let Some(price) = numbers.iter().find(|number| (at + 1..=at + 2).contains(&number.tokens.0)) else { return false };
+    let each =
+        |at: usize| tokens.get(at).is_some_and(|token| matches!(token.lower.as_str(), "each" | "apiece" | "per"));
+    (1..=2).any(|step| each(price.tokens.1 + step))
 }
 
 /// Returns whether a word points at what was computed before.

@@ -5,6 +5,7 @@ pub mod chain;
 pub mod clauses;
 pub mod expand;
 pub mod follow;
+pub mod narrow;
 pub mod repair;
 
 use crate::{
@@ -68,6 +69,9 @@ pub fn next(toolbox: &Toolbox, turns: &[Turn], now: Timestamp, must: bool, only:
     let Some(turn) = turns.last() else { return Next::Nothing };
     if let Some(calls) = repair::calls(toolbox, turn) {
         return Next::Calls(calls);
+    }
+    if let Some(call) = narrow::call(toolbox, turn) {
+        return Next::Calls(vec![call]);
     }
     let made = turn.steps.len();
     if made >= MAX_CALLS {
@@ -307,6 +311,8 @@ fn informational(reading: &Reading, window: (usize, usize), filled: &Filled) -> 
     let has = |word: &str| words.contains(&word);
     let own = words.iter().any(|word| matches!(*word, "my" | "i" | "me" | "mine"))
         && !(has("tell")
+            || has("explain")
+            || has("describe")
             || has("show")
             || has("give")
             || has("for")

@@ -40,6 +40,10 @@ fn sums_in_any_wording_reach_the_calculator() {
         ("half of 90", 45.0),
         ("what do you get if you multiply 12 by 12", 144.0),
         ("how much is 3.5 plus 1.25?", 4.75),
+        ("first add 2 and 3, then multiply the sum by 4", 20.0),
+        ("take the product of 3 and 4 and subtract 2 from it", 10.0),
+        ("what would 4 tickets at 2.50 each cost?", 10.0),
+        ("how much are 5 notebooks for 3 dollars apiece?", 15.0),
     ] {
         let mut stage = stage();
         let answer = stage.say(question);
@@ -299,4 +303,26 @@ fn a_change_that_a_tool_makes_is_not_refused() {
     assert!(!reply.message.text().contains("nothing has changed"), "{:?}", reply.message);
     let reply = ask("please cancel my subscription", &assistant_tools());
     assert!(reply.message.text().contains("I cannot cancel your subscription"), "{:?}", reply.message);
+}
+
+#[test]
+fn a_look_up_that_found_nothing_is_tried_once_more_with_the_word_that_tells_most() {
+    let known = |query: &str| match query {
+        "Clockworks" => json!("Clockworks is a town of watchmakers."),
+        _ => json!("No information found"),
+    };
+    let run = |name: &str, input: &Value| match name {
+        "search_database" => Ok(known(input["query"].as_str().unwrap_or_default())),
+        other => Err(format!("not asked for: {other}")),
+    };
+    let mut stage = Stage::new(assistant_tools(), run);
+    let answer = stage.say("Tell me about Northern Clockworks");
+    assert!(answer.contains("town of watchmakers"), "{answer}");
+    assert!(!answer.contains("No information"), "what was in vain is not worth a word: {answer}");
+    assert_eq!(stage.made.len(), 2);
+    // In vain twice is in vain, and told once.
+    let mut stage = Stage::new(assistant_tools(), run);
+    let answer = stage.say("Explain Southern Bellfoundry to me");
+    assert_eq!(answer.matches("No information").count(), 1, "{answer}");
+    assert_eq!(stage.made.len(), 2);
 }
