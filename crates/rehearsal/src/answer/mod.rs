@@ -7,7 +7,7 @@ pub mod wording;
 
 use crate::{
     chat,
-    plan::narrow,
+    plan::{chain, narrow},
     read::Reading,
     schema::spoken,
     turn::{Output, Step, Turn},
@@ -214,6 +214,10 @@ fn many(step: &Step, name: Option<&str>, list: &[&Value], reading: &Reading) -> 
     }
     // A question for one member of one row gets that, and no list.
     let counts = reading.tokens.windows(2).any(|pair| pair[0].lower == "how" && pair[1].lower == "many");
+    if let ([Value::Object(row)], true) = (list, chain::changes(&step.name)) {
+        // What was changed is told whole: the person asked for the change, and not for one member of its receipt.
+        return wording::paragraph(row);
+    }
     if let Some(row) = field::meant(list, reading).filter(|_| !(counts && list.len() > 1)) {
         let text = field::sentence(row, reading).filter(|_| row.len() > 2);
         return text.unwrap_or_else(|| wording::paragraph(row));

@@ -293,11 +293,19 @@ fn provider(at: &Situation<'_>, tool: &Tool, param: &Param) -> Option<Call> {
 /// Returns whether a tool's name or description begins with a verb that changes nothing.
 #[must_use]
 pub fn reads_only(tool: &Tool) -> bool {
-    const CHANGES: &[&str] = &[
-        "creat", "updat", "delet", "remov", "cancel", "chang", "send", "book", "start", "buy", "purchas", "plac",
-        "set", "add", "modify", "modifi", "transf", "pay", "refund", "submit", "reserv", "return", "return", "open",
-        "clos", "writ", "insert", "execut", "run",
-    ];
     let first = tool.stems.first().map_or("", String::as_str);
     !CHANGES.contains(&first) && !tool.name_stems.first().is_some_and(|stem| CHANGES.contains(&stem.as_str()))
 }
+
+/// Returns whether a tool's name begins with a verb that changes something.
+#[must_use]
+pub fn changes(name: &str) -> bool {
+    let first = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    CHANGES.contains(&words::stem(&first.to_lowercase()).as_str())
+}
+
+const CHANGES: &[&str] = &[
+    "creat", "updat", "delet", "remov", "cancel", "chang", "send", "book", "start", "buy", "purchas", "plac", "set",
+    "add", "modify", "modifi", "transf", "pay", "refund", "submit", "reserv", "return", "open", "clos", "writ",
+    "insert", "execut", "run",
+];
