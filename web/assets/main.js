@@ -141,7 +141,7 @@ async function show() {
 /** The key that the server asked for is kept with the tab, and what is shown is read again. */
 async function askKey() {
   const { dialog } = await import("./parts/dialog.js");
-  if (document.querySelector("dialog")) return;
+  if (document.querySelector("dialog[open]")) return;
   const field = h("input", { type: "password", autocomplete: "off", "aria-label": "API key", placeholder: "bp_…", required: true });
   const form = h("form", { class: "key", method: "dialog" }, h("p", null, "This server wants a key. It is kept until this tab is closed, and sent to this server only."), field,
     h("p", "dim small", "Make one with ", h("code", null, "bedplate keys create --name page")), h("div", "actions", h("button", { class: "primary" }, "Use this key")));
@@ -176,10 +176,10 @@ let waitsForGo = 0;
 function key(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
   if (writing(event.target)) {
-    if (event.key === "Escape" && !document.querySelector("dialog")) /** @type {HTMLElement} */ (event.target).blur();
+    if (event.key === "Escape" && !document.querySelector("dialog[open]")) /** @type {HTMLElement} */ (event.target).blur();
     return;
   }
-  if (document.querySelector("dialog")) return;
+  if (document.querySelector("dialog[open]")) return;
   const to = Date.now() < waitsForGo ? GO[event.key] : undefined;
   waitsForGo = 0;
   if (to) go(to);
