@@ -144,7 +144,7 @@ async function askKey() {
   if (document.querySelector("dialog[open]")) return;
   const field = h("input", { type: "password", autocomplete: "off", "aria-label": "API key", placeholder: "bp_…", required: true });
   const form = h("form", { class: "key", method: "dialog" }, h("p", null, "This server wants a key. It is kept until this tab is closed, and sent to this server only."), field,
-    h("p", "dim small", "Make one with ", h("code", null, "bedplate keys create --name page")), h("div", "actions", h("button", { class: "primary" }, "Use this key")));
+    h("p", "dim small", "Make one with ", h("code", null, "bedplate keys create page")), h("div", "actions", h("button", { class: "primary" }, "Use this key")));
   const open = dialog("API key", form);
   open.addEventListener("close", () => {
     if (!field.value.trim()) return;
