@@ -89,6 +89,11 @@ pub fn clip(text: &str) -> &str {
 /// Returns the stems of the words of a text, with identifiers split at case changes, `_`, `-` and `.`.
 #[must_use]
 pub fn stems(text: &str) -> Vec<String> {
+    spaced(text).split_whitespace().map(|word| stem(&word.to_lowercase())).collect()
+}
+
+/// Returns the words of a text with spaces between them, with identifiers split at case changes, `_`, `-` and `.`.
+fn spaced(text: &str) -> String {
     let mut spaced = String::with_capacity(text.len() + 8);
     let mut before = ' ';
     for c in clip(text).chars() {
@@ -98,7 +103,7 @@ pub fn stems(text: &str) -> Vec<String> {
         spaced.push(if is_word(c) && c != '_' { c } else { ' ' });
         before = c;
     }
-    spaced.split_whitespace().map(|word| stem(&word.to_lowercase())).collect()
+    spaced
 }
 
 /// Returns the lower-case words of a text or identifier, each also without the plural's "s".
@@ -123,16 +128,7 @@ pub fn bare_words(text: &str) -> Vec<String> {
 /// Returns the stems that carry meaning: without function words.
 #[must_use]
 pub fn content_stems(text: &str) -> Vec<String> {
-    let mut spaced = String::with_capacity(text.len() + 8);
-    let mut before = ' ';
-    for c in clip(text).chars() {
-        if c.is_uppercase() && before.is_lowercase() {
-            spaced.push(' ');
-        }
-        spaced.push(if is_word(c) && c != '_' { c } else { ' ' });
-        before = c;
-    }
-    spaced
+    spaced(text)
         .split_whitespace()
         .map(str::to_lowercase)
         .filter(|word| !stop::is_stop(word) && word.chars().count() > 1)
