@@ -5,9 +5,11 @@
 
 pub mod clock;
 pub mod definitions;
+pub mod documents;
 pub mod journal;
 pub mod keys;
 pub mod model;
+pub mod tasks;
 pub mod tools;
 
 use std::{future::Future, pin::Pin};
