@@ -62,6 +62,12 @@ impl Default for Tenant {
     }
 }
 
+impl Default for UserId {
+    fn default() -> Self {
+        Self::from("anonymous")
+    }
+}
+
 /// The identity of a run: 16 bytes, written as 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub [u8; 16]);

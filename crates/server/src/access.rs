@@ -1,11 +1,14 @@
 //! Who is let in: the source of a request (host, origin) and its credential.
 
-use crate::{App, error::ApiError, key};
+use crate::{App, error::ApiError, key, said::Said};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts, uri::Authority},
 };
-use bedplate_core::id::{Tenant, UserId};
+use bedplate_core::{
+    id::{Tenant, UserId},
+    port::Caller,
+};
 use std::net::IpAddr;
 
 /// The rule of who is let in.
@@ -109,6 +112,12 @@ pub struct Identity {
     pub agents: Option<Vec<String>>,
     /// Whether it may manage keys.
     pub admin: bool,
+    /// The id of the key; none for the administrator and in open mode.
+    pub key: Option<String>,
+    /// The team that the key belongs to.
+    pub team: Option<String>,
+    /// What the request's headers say about the call.
+    pub(crate) said: Said,
 }
 
 impl Identity {
@@ -122,6 +131,27 @@ impl Identity {
             (None, Some(requested)) => Ok(UserId::from(crate::extract::identifier("user_id", requested)?)),
             (None, None) => Ok(UserId::from("anonymous")),
         }
+    }
+
+    /// Returns on whose behalf a plain model call of this request is made.
+    pub(crate) fn caller(&self) -> Result<Caller, ApiError> {
+        let said = self.said.clone();
+        Ok(Caller {
+            tenant: self.tenant.clone(),
+            user: self.user(said.user.as_deref())?,
+            run: None,
+            key: self.key.clone(),
+            team: self.team.clone(),
+            agent: None,
+            session: said.session,
+            tags: said.tags,
+            jurisdiction: said.jurisdiction,
+            priority: said.priority,
+        })
+    }
+
+    fn administrator(said: Said) -> Self {
+        Self { tenant: Tenant::default(), user: None, agents: None, admin: true, key: None, team: None, said }
     }
 
     /// Returns who does what this request does, for the journal: the bound user, or whoever runs the server.
@@ -184,19 +214,20 @@ impl FromRequestParts<App> for Identity {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let access = &app.0.options.access;
+        let said = Said::of(&parts.headers)?;
         let given = credentials(&parts.headers);
         if let Some(token) = &access.admin_token
             && given.clone().any(|given| blake3::hash(given.as_bytes()) == blake3::hash(token.as_bytes()))
         {
-            return Ok(Self { tenant: Tenant::default(), user: None, agents: None, admin: true });
+            return Ok(Self::administrator(said));
         }
         if let Some((id, secret)) = given.clone().find_map(key::parse) {
-            return of_key(app, id, secret).await;
+            return of_key(app, id, secret, said).await;
         }
         if access.open_without_keys {
             let any = app.keys().any(app.now()).await.map_err(|error| ApiError::store(&error))?;
             if !any {
-                return Ok(Self { tenant: Tenant::default(), user: None, agents: None, admin: true });
+                return Ok(Self::administrator(said));
             }
         }
         Err(match given.clone().next() {
@@ -206,7 +237,7 @@ impl FromRequestParts<App> for Identity {
     }
 }
 
-async fn of_key(app: &App, id: &str, secret: &str) -> Result<Identity, ApiError> {
+async fn of_key(app: &App, id: &str, secret: &str, said: Said) -> Result<Identity, ApiError> {
     let found = app.keys().get(id).await.map_err(|error| ApiError::store(&error))?;
     let Some((key, _)) = found.filter(|(_, hash)| app.0.options.pepper.matches(secret, hash)) else {
         return Err(unauthorized("this is not a key of this server"));
@@ -218,7 +249,15 @@ async fn of_key(app: &App, id: &str, secret: &str) -> Result<Identity, ApiError>
     if key.expires_at.is_some_and(|end| end <= now) {
         return Err(unauthorized("this key has expired"));
     }
-    Ok(Identity { tenant: key.tenant, user: key.user, agents: key.agents, admin: false })
+    Ok(Identity {
+        tenant: key.tenant,
+        user: key.user,
+        agents: key.agents,
+        admin: false,
+        key: Some(key.id),
+        team: key.team,
+        said,
+    })
 }
 
 fn unauthorized(message: &'static str) -> ApiError {

@@ -12,6 +12,7 @@ mod opening;
 mod page;
 mod request;
 pub mod routes;
+mod said;
 mod serve;
 mod sse;
 mod state;

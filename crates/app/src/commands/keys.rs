@@ -30,6 +30,9 @@ enum Command {
         /// The user that it speaks for; default: requests name the user
         #[arg(long)]
         user: Option<String>,
+        /// The team that it belongs to, for limits, budgets and bills
+        #[arg(long)]
+        team: Option<String>,
         /// The agents that it may use; default: all
         #[arg(long, value_delimiter = ',')]
         agents: Option<Vec<String>>,
@@ -63,9 +66,9 @@ enum Command {
 /// When the server refuses.
 pub fn run(args: Args) -> Result<(), Error> {
     match args.command {
-        Command::Create { name, target, user, agents, expires, json: as_json } => {
+        Command::Create { name, target, user, team, agents, expires, json: as_json } => {
             super::with_client(&target, false, async |client| {
-                let body = value!({ "name": name, "user_id": user, "agents": agents, "expires_in_seconds": expires });
+                let body = value!({ "name": name, "user_id": user, "team": team, "agents": agents, "expires_in_seconds": expires });
                 let key = client.post("/v1/keys", &body).await?;
                 if as_json {
                     json(&key);

@@ -19,6 +19,9 @@ pub struct ApiKey {
     /// The user that it speaks for; absent: the request names the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
+    /// The team that it belongs to; limits, budgets and bills can go by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
     /// The agents that it may use; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agents: Option<Vec<String>>,

@@ -3,6 +3,7 @@
 //! Each port says its promise in its doc comment; its errors say whether the same call may succeed later
 //! (`retryable`) or never will. Every port has a conformance suite in `testkit` that all its adapters pass.
 
+pub mod caller;
 pub mod clock;
 pub mod definitions;
 pub mod documents;
@@ -12,6 +13,7 @@ pub mod model;
 pub mod tasks;
 pub mod tools;
 
+pub use caller::{Caller, Priority};
 use std::{future::Future, pin::Pin};
 
 /// A boxed future, as object-safe asynchronous ports return it.
@@ -19,14 +21,3 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A boxed stream, as object-safe streaming ports return it.
 pub type BoxStream<'a, T> = Pin<Box<dyn futures_core::Stream<Item = T> + Send + 'a>>;
-
-/// On whose behalf a model or tool is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The tenant.
-    pub tenant: crate::id::Tenant,
-    /// The user, as the credential says it.
-    pub user: crate::id::UserId,
-    /// The run that calls; absent for a plain model call.
-    pub run: Option<crate::id::RunId>,
-}

@@ -70,7 +70,7 @@ pub fn call_of(messages: Vec<Message>, tools: &[&str]) -> ModelCall {
     };
     let tools: Vec<ToolSpec> = tools.iter().map(spec).collect();
     ModelCall {
-        caller: Caller { tenant: Default::default(), user: "ann".into(), run: None },
+        caller: Caller { user: "ann".into(), ..Caller::default() },
         request: ModelRequest {
             model: "default".into(),
             system: vec![],

@@ -400,7 +400,14 @@ impl Actor {
     fn begin(&self, loaded: &Loaded, intent: Intent, now: Timestamp) -> Option<InFlight> {
         let options = &self.shared.options;
         let run = self.key.run;
-        let caller = Caller { tenant: self.key.tenant.clone(), user: loaded.user.clone(), run: Some(run) };
+        let caller = Caller {
+            tenant: self.key.tenant.clone(),
+            user: loaded.user.clone(),
+            run: Some(run),
+            agent: Some(loaded.name.clone()),
+            session: Some(loaded.session.clone()),
+            ..Caller::default()
+        };
         let (call, deadline, work) = match intent {
             Intent::CallModel { call, request, deadline, not_before } => {
                 let asked = ModelCall { caller, request, deadline: Some(deadline) };

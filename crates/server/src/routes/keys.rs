@@ -29,6 +29,10 @@ pub(crate) struct KeyRequest {
     #[serde(default)]
     #[schema(min_length = 1, max_length = 128)]
     user_id: Option<String>,
+    /// The team that it belongs to; limits, budgets and bills can go by it.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 128)]
+    team: Option<String>,
     /// The agents that it may use; absent: all.
     #[serde(default)]
     agents: Option<Vec<String>>,
@@ -44,6 +48,7 @@ pub(crate) struct KeyBody {
     id: String,
     name: String,
     user_id: Option<String>,
+    team: Option<String>,
     agents: Option<Vec<String>>,
     created_at: String,
     expires_at: Option<String>,
@@ -59,6 +64,7 @@ impl KeyBody {
             id: key.id.clone(),
             name: key.name.clone(),
             user_id: key.user.as_ref().map(ToString::to_string),
+            team: key.team.clone(),
             agents: key.agents.clone(),
             created_at: rfc3339(key.created_at),
             expires_at: key.expires_at.map(rfc3339),
@@ -100,6 +106,9 @@ pub(crate) async fn create(
     if let Some(user) = &request.user_id {
         identifier("user_id", user)?;
     }
+    if let Some(team) = &request.team {
+        identifier("team", team)?;
+    }
     for agent in request.agents.iter().flatten() {
         super::agents::find(&app, agent).map_err(|error| ApiError { status: StatusCode::BAD_REQUEST, ..error })?;
     }
@@ -113,6 +122,7 @@ pub(crate) async fn create(
         name: request.name,
         tenant: identity.tenant,
         user: request.user_id.map(UserId::from),
+        team: request.team,
         agents: request.agents,
         created_at: now,
         expires_at: request.expires_in_seconds.map(|seconds| now.after(Duration::from_secs(seconds))),

@@ -9,7 +9,7 @@ use axum::{
 use bedplate_core::{
     id::RunId,
     port::{
-        BoxStream, Caller,
+        BoxStream,
         model::{ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelReply, ModelRequest},
     },
 };
@@ -74,7 +74,7 @@ pub(crate) fn prepare(
         info,
         untranslated: untranslated(&request.params, dialect),
     };
-    let caller = Caller { tenant: identity.tenant.clone(), user: identity.user(None)?, run: None };
+    let caller = identity.caller()?;
     Ok((about, ModelCall { caller, request, deadline: None }))
 }
 

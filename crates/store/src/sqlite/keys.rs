@@ -20,7 +20,7 @@ pub(super) struct SqliteKeys {
     pub(super) readers: Arc<Readers>,
 }
 
-const COLUMNS: &str = "id, name, tenant, user, agents, created_at, expires_at, revoked_at, secret_hash";
+const COLUMNS: &str = "id, name, tenant, user, agents, created_at, expires_at, revoked_at, secret_hash, team";
 
 impl StoreFailure for KeysError {
     fn store_failed(message: String) -> Self {
@@ -37,7 +37,7 @@ impl Keys for SqliteKeys {
             writer
                 .run(move |writer| {
                     let sql = format!(
-                        "INSERT OR IGNORE INTO api_key ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+                        "INSERT OR IGNORE INTO api_key ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
                     );
                     let time = |at: Option<Timestamp>| at.map(|at| at.0);
                     let values = (
@@ -50,6 +50,7 @@ impl Keys for SqliteKeys {
                         time(key.expires_at),
                         time(key.revoked_at),
                         &secret_hash[..],
+                        &key.team,
                     );
                     let inserted = writer.conn.prepare_cached(&sql)?.execute(values)? == 1;
                     Ok(if inserted { Ok(()) } else { Err(KeysError(format!("the key {} exists", key.id))) })
@@ -117,6 +118,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         name: row.get(1)?,
         tenant: row.get::<_, String>(2)?.into(),
         user: row.get::<_, Option<String>>(3)?.map(Into::into),
+        team: row.get(9)?,
         agents: agents.map_err(|error| rusqlite::Error::FromSqlConversionFailure(4, Type::Text, error.into()))?,
         created_at: Timestamp(row.get(5)?),
         expires_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),

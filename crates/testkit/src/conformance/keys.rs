@@ -27,6 +27,7 @@ pub async fn a_key_reads_back_as_it_was(keys: Arc<dyn Keys>) {
     let bare = key("k1", 1);
     let mut full = key("k2", 2);
     full.user = Some("ann".into());
+    full.team = Some("search".into());
     full.agents = Some(vec!["helper".into(), "\"quoted\", 漢".into()]);
     full.expires_at = Some(Timestamp(99));
     full.revoked_at = Some(Timestamp(98));
@@ -97,6 +98,7 @@ fn key(id: &str, created_at: i64) -> ApiKey {
         name: format!("key {id}"),
         tenant: "acme".into(),
         user: None,
+        team: None,
         agents: None,
         created_at: Timestamp(created_at),
         expires_at: None,

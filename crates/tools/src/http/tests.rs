@@ -3,7 +3,7 @@
 use super::{Http, HttpLimits, KIND};
 use crate::kind::Kind;
 use bedplate_core::{
-    id::{Tenant, UserId},
+    id::UserId,
     message::ToolResultContent,
     port::{
         Caller,
@@ -110,7 +110,7 @@ async fn call(tool: &ToolDefinition, input: Value) -> Result<ToolOutput, ToolErr
 async fn call_with(kind: &Http, tool: &ToolDefinition, input: Value) -> Result<ToolOutput, ToolError> {
     let now = Timestamp(1_774_746_000_000);
     let call = ToolCall {
-        caller: Caller { tenant: Tenant::default(), user: UserId::from("ann"), run: None },
+        caller: Caller { user: UserId::from("ann"), ..Caller::default() },
         tool: Arc::new(tool.clone()),
         input,
         idempotency_key: "key-1".to_owned(),

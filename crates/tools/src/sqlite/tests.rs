@@ -3,7 +3,7 @@
 use crate::{DatabaseSpec, Databases, HttpLimits, Options, ToolBox};
 use bedplate_core::{
     event::Preparation,
-    id::{Tenant, UserId},
+    id::UserId,
     message::ToolResultContent,
     port::{
         Caller,
@@ -86,7 +86,7 @@ fn refund() -> ToolDefinition {
 fn call(tool: &ToolDefinition, user: &str, input: Value, key: &str) -> ToolCall {
     let now = Timestamp(1_774_746_000_000);
     ToolCall {
-        caller: Caller { tenant: Tenant::default(), user: UserId::from(user), run: None },
+        caller: Caller { user: UserId::from(user), ..Caller::default() },
         tool: Arc::new(tool.clone()),
         input,
         idempotency_key: key.to_owned(),

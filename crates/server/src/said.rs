@@ -1,0 +1,136 @@
+//! What the headers of a request say about its call: whom it is for, what it belongs to, how urgent it is.
+
+use crate::{ApiError, extract::identifier};
+use axum::http::HeaderMap;
+use bedplate_core::port::Priority;
+use std::collections::BTreeMap;
+
+/// The user that a key which is bound to nobody speaks for.
+const USER: &str = "x-bedplate-user";
+/// The session that the call belongs to.
+const SESSION: &str = "x-bedplate-session";
+/// What the call is billed to: `name=value,name=value`.
+const TAGS: &str = "x-bedplate-tags";
+/// Where the data may be worked on.
+const JURISDICTION: &str = "x-bedplate-jurisdiction";
+/// Whether somebody waits: `interactive` or `batch`.
+const PRIORITY: &str = "x-bedplate-priority";
+
+/// How many tags a call has at most.
+const MAX_TAGS: usize = 16;
+
+/// The longest name of a tag or jurisdiction, in bytes.
+const MAX_NAME: usize = 64;
+
+/// What the headers of a request say about its call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) user: Option<String>,
+    pub(crate) session: Option<String>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) jurisdiction: Option<String>,
+    pub(crate) priority: Priority,
+}
+
+impl Said {
+    /// Reads the headers. What cannot be understood is refused: a residency that is misread would be a breach, and a
+    /// bill that goes to nobody is found too late.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
+        let mut said = Self::default();
+        if let Some(text) = text(headers, USER)? {
+            said.user = Some(identifier("user_id", text)?.to_owned());
+        }
+        if let Some(text) = text(headers, SESSION)? {
+            said.session = Some(identifier("session_id", text)?.to_owned());
+        }
+        if let Some(text) = text(headers, TAGS)? {
+            said.tags = tags(text)?;
+        }
+        if let Some(text) = text(headers, JURISDICTION)? {
+            said.jurisdiction = Some(name(text).ok_or_else(|| invalid(JURISDICTION, "a name such as `eu`"))?);
+        }
+        said.priority = match text(headers, PRIORITY)? {
+            None | Some("interactive") => Priority::Interactive,
+            Some("batch") => Priority::Batch,
+            Some(_) => return Err(invalid(PRIORITY, "`interactive` or `batch`")),
+        };
+        Ok(said)
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, header: &'static str) -> Result<Option<&'a str>, ApiError> {
+    let mut given = headers.get_all(header).iter();
+    let (first, second) = (given.next(), given.next());
+    if second.is_some() {
+        return Err(invalid(header, "sent once"));
+    }
+    let Some(value) = first else { return Ok(None) };
+    let text = value.to_str().map_err(|_| invalid(header, "plain text"))?.trim();
+    Ok((!text.is_empty()).then_some(text))
+}
+
+fn tags(text: &str) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut tags = BTreeMap::new();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').ok_or_else(|| invalid(TAGS, "`name=value,name=value`"))?;
+        let key =
+            name(key.trim()).ok_or_else(|| invalid(TAGS, "`name=value`, names of at most 64 of a-z, 0-9, _, -, ."))?;
+        tags.insert(key, identifier("tag", value.trim())?.to_owned());
+    }
+    if tags.len() > MAX_TAGS {
+        return Err(invalid(TAGS, "at most 16 tags"));
+    }
+    Ok(tags)
+}
+
+fn name(text: &str) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    ((1..=MAX_NAME).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_ascii_lowercase())
+}
+
+fn invalid(header: &'static str, wanted: &str) -> ApiError {
+    ApiError::bad_request("invalid_header", format!("the header {header} must be {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn said(given: &[(&'static str, &'static str)]) -> Result<Said, &'static str> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in given {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        Said::of(&headers).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn headers_say_whom_a_call_is_for_and_what_it_belongs_to() {
+        let found = said(&[
+            (TAGS, "project=search, team=a b,"),
+            (JURISDICTION, "EU"),
+            (SESSION, "s 1"),
+            (USER, "ann"),
+            (PRIORITY, "batch"),
+        ]);
+        let tags = [("project", "search"), ("team", "a b")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let wanted = Said {
+            user: Some("ann".into()),
+            session: Some("s 1".into()),
+            tags: tags.into(),
+            jurisdiction: Some("eu".into()),
+            priority: Priority::Batch,
+        };
+        assert_eq!(found, Ok(wanted));
+        assert_eq!(said(&[]), Ok(Said::default()));
+    }
+
+    #[test]
+    fn a_residency_or_a_bill_that_is_misspelt_is_refused_and_not_ignored() {
+        for header in [(JURISDICTION, "eu us"), (TAGS, "project"), (TAGS, "=x"), (PRIORITY, "high")] {
+            assert_eq!(said(&[header]), Err("invalid_header"), "{header:?}");
+        }
+        assert_eq!(said(&[(JURISDICTION, "eu"), (JURISDICTION, "us")]), Err("invalid_header"));
+    }
+}
