@@ -86,6 +86,12 @@ impl RunId {
         Self::derive(&[b"child", &parent.0, &seq.to_be_bytes()])
     }
 
+    /// Returns the id of the execution that has the ARN `arn`: whoever knows the ARN finds the run without a look-up.
+    #[must_use]
+    pub fn execution(tenant: &Tenant, arn: &str) -> Self {
+        Self::derive(&[b"execution", tenant.as_str().as_bytes(), arn.as_bytes()])
+    }
+
     /// Returns an id derived from `parts`; each part is length-prefixed, so no two lists of parts collide by joining.
     #[must_use]
     pub fn derive(parts: &[&[u8]]) -> Self {

@@ -224,6 +224,10 @@ pub(crate) fn status_word(status: RunStatus) -> &'static str {
         RunStatus::Idle => "idle",
         RunStatus::Running => "running",
         RunStatus::Waiting => "waiting",
+        RunStatus::Succeeded => "succeeded",
+        RunStatus::Failed => "failed",
+        RunStatus::TimedOut => "timed_out",
+        RunStatus::Aborted => "aborted",
     }
 }
 

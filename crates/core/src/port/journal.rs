@@ -52,6 +52,25 @@ pub enum RunStatus {
     Running,
     /// A question waits for a person.
     Waiting,
+    /// An execution that ended well.
+    Succeeded,
+    /// An execution whose failure was not caught.
+    Failed,
+    /// An execution whose time passed.
+    TimedOut,
+    /// An execution that was stopped.
+    Aborted,
+}
+
+impl RunStatus {
+    /// Returns whether nothing is under way in the run.
+    #[must_use]
+    pub const fn is_at_rest(self) -> bool {
+        match self {
+            Self::Idle | Self::Succeeded | Self::Failed | Self::TimedOut | Self::Aborted => true,
+            Self::Running | Self::Waiting => false,
+        }
+    }
 }
 
 /// The head row of a run.
@@ -162,6 +181,10 @@ pub struct RunQuery {
     pub name: Option<String>,
     /// Only in this state.
     pub status: Option<RunStatus>,
+    /// Only those that this machine interprets.
+    pub kind: Option<RunKind>,
+    /// Only those that this run started.
+    pub parent: Option<RunId>,
     /// Only where title or session contains this, ignoring case.
     pub text: Option<String>,
     /// Only those after this cursor, as the page before gave it.
@@ -328,7 +351,7 @@ pub trait Journal: Send + Sync {
         at: Timestamp,
     ) -> BoxFuture<'static, Result<Deleted, AppendError>>;
 
-    /// Removes idle runs that were last touched before `before`; returns what it removed.
+    /// Removes runs at rest that were last touched before `before`; returns what it removed.
     ///
     /// # Errors
     /// [`AppendError`].

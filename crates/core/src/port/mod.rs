@@ -12,6 +12,7 @@ pub mod keys;
 pub mod model;
 pub mod tasks;
 pub mod tools;
+pub mod workflows;
 
 pub use caller::{Caller, Priority};
 use std::{future::Future, pin::Pin};

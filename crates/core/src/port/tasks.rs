@@ -1,9 +1,10 @@
 //! The Tasks port: what a workflow's Task state does outside.
 
-use super::{BoxFuture, Caller};
-use crate::time::Timestamp;
+use super::{BoxFuture, BoxStream, Caller};
+use crate::{message::Message, time::Timestamp};
+use bytes::Bytes;
 use serde_json::Value;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// One attempt at a workflow's task.
 #[derive(Clone, Debug)]
@@ -31,12 +32,116 @@ pub struct TaskCall {
 }
 
 /// What a task gave.
-#[derive(Clone, Debug, PartialEq)]
 pub enum TaskReply {
     /// It ended well with this output.
     Done(Value),
     /// The service accepted it and answered this; the result comes under the token.
     Submitted(Value),
+    /// The file of items that a Map asked for, piece by piece, so that a large one is never whole in memory. Only a
+    /// Map's reader takes this.
+    Items(BoxStream<'static, Result<Bytes, TaskError>>),
+}
+
+impl fmt::Debug for TaskReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(value) => f.debug_tuple("Done").field(value).finish(),
+            Self::Submitted(value) => f.debug_tuple("Submitted").field(value).finish(),
+            Self::Items(_) => f.write_str("Items"),
+        }
+    }
+}
+
+/// What a task is, as the table of resources says before it is begun.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskPlan {
+    /// It is performed through the port. When its process goes away meanwhile, its outcome is unknown.
+    Perform,
+    /// As [`TaskPlan::Perform`]; but it changes nothing, or the service takes the idempotency key: it is done again
+    /// after a crash.
+    PerformAgain,
+    /// A turn of an agent, as a child run.
+    Agent(AgentTask),
+    /// An execution of a state machine, as a child run.
+    Execution(ExecutionTask),
+}
+
+/// A turn of an agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentTask {
+    /// The agent by name.
+    pub agent: String,
+    /// What it is told.
+    pub message: Message,
+    /// The session; none: one of its own.
+    pub session: Option<String>,
+    /// How the answer becomes the task's output.
+    pub reply: AgentReply,
+}
+
+/// How an agent's answer becomes the output of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentReply {
+    /// `{"response": text, "session": …, "usage": …, "stopReason": …}`.
+    Response,
+    /// The same as the `Payload` of a `lambda:invoke`.
+    Payload,
+    /// The forms of `bedrock-agentcore`.
+    Harness,
+}
+
+/// An execution that a task starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecutionTask {
+    /// The state machine, as the task names it.
+    pub machine: String,
+    /// The execution's name; none: one that follows from the task.
+    pub name: Option<String>,
+    /// Its input.
+    pub input: Arc<Value>,
+    /// What the task waits for.
+    pub wait: ExecutionWait,
+}
+
+/// What a task that starts an execution waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecutionWait {
+    /// That it has begun.
+    Start,
+    /// Its end; the output is a text (`.sync`).
+    EndAsText,
+    /// Its end; the output is a value (`.sync:2`).
+    EndAsValue,
+}
+
+impl ExecutionTask {
+    /// Returns what a task of `states:startExecution` starts; none when `resource` is no such task.
+    ///
+    /// # Errors
+    /// [`TaskError`] when the input names no state machine.
+    pub fn from_resource(resource: &str, input: &Value) -> Option<Result<Self, TaskError>> {
+        let wait = match resource.strip_prefix("arn:aws:states:::states:startExecution")? {
+            // With a token the result comes from elsewhere, so only the start counts.
+            "" | ".waitForTaskToken" => ExecutionWait::Start,
+            ".sync" => ExecutionWait::EndAsText,
+            ".sync:2" => ExecutionWait::EndAsValue,
+            _ => return None,
+        };
+        let text = |name: &str| input.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+        let Some(machine) = text("StateMachineArn") else {
+            return Some(Err(TaskError {
+                error: Some("States.Runtime".into()),
+                cause: Some("the field 'StateMachineArn' is missing or no text".into()),
+            }));
+        };
+        // The API takes the input as a text; the service integration also takes a value.
+        let given = match input.get("Input") {
+            Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
+            Some(value) => value.clone(),
+            None => Value::Object(serde_json::Map::new()),
+        };
+        Some(Ok(Self { machine, name: text("Name"), input: Arc::new(given), wait }))
+    }
 }
 
 /// A task that failed, as the States Language sees it.
@@ -57,4 +162,14 @@ pub trait Tasks: Send + Sync {
     /// # Errors
     /// [`TaskError`].
     fn perform(&self, call: TaskCall) -> BoxFuture<'static, Result<TaskReply, TaskError>>;
+
+    /// Returns what a task is, without doing any of it: a look at the table. The same call gives the same answer after
+    /// a crash.
+    ///
+    /// # Errors
+    /// [`TaskError`] when it cannot be done at all.
+    fn plan(&self, call: &TaskCall) -> Result<TaskPlan, TaskError> {
+        let _ = call;
+        Ok(TaskPlan::Perform)
+    }
 }

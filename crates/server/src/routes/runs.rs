@@ -53,6 +53,14 @@ enum StatusParam {
     Running,
     /// A question waits for a person.
     Waiting,
+    /// An execution that ended well.
+    Succeeded,
+    /// An execution whose failure was not caught.
+    Failed,
+    /// An execution whose time passed.
+    TimedOut,
+    /// An execution that was stopped.
+    Aborted,
 }
 
 /// A page of runs.
@@ -383,10 +391,15 @@ pub(crate) async fn page(
             StatusParam::Idle => RunStatus::Idle,
             StatusParam::Running => RunStatus::Running,
             StatusParam::Waiting => RunStatus::Waiting,
+            StatusParam::Succeeded => RunStatus::Succeeded,
+            StatusParam::Failed => RunStatus::Failed,
+            StatusParam::TimedOut => RunStatus::TimedOut,
+            StatusParam::Aborted => RunStatus::Aborted,
         }),
         text: params.q.filter(|text| !text.is_empty()),
         cursor: params.cursor,
         limit: page_size(params.limit, 50)?,
+        ..RunQuery::default()
     };
     let page = self::query(app, query).await?;
     let visible = page.runs.iter().filter(|head| identity.sees(&head.user, &head.name));

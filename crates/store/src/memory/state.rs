@@ -8,9 +8,7 @@ use bedplate_core::{
     event::Entry,
     id::{ContentHash, RunId, Seq, Tenant, UserId},
     port::{
-        journal::{
-            AppendError, Deleted, Expected, Head, NewRun, ReadError, RunQuery, RunRef, RunStatus, Signal, SignalId,
-        },
+        journal::{AppendError, Deleted, Expected, Head, NewRun, ReadError, RunQuery, RunRef, Signal, SignalId},
         keys::ApiKey,
     },
     time::Timestamp,
@@ -240,6 +238,8 @@ impl State {
             .filter(|head| query.user.as_ref().is_none_or(|user| head.user == *user))
             .filter(|head| query.name.as_ref().is_none_or(|name| head.name == *name))
             .filter(|head| query.status.is_none_or(|status| head.status == status))
+            .filter(|head| query.kind.is_none_or(|kind| head.kind == kind))
+            .filter(|head| query.parent.is_none_or(|parent| head.parent == Some(parent)))
             .filter(|head| {
                 let found = |needle| contains_folded(&head.title, needle) || contains_folded(&head.session, needle);
                 needle.as_deref().is_none_or(found)
@@ -301,8 +301,7 @@ impl State {
 
     /// Returns the keys of the idle runs that were last touched before a time, the oldest first.
     pub(super) fn stale(&self, before: Timestamp, limit: usize) -> Vec<i64> {
-        let stale =
-            |run: &&Run| run.head.status == RunStatus::Idle && run.head.touched_at < before && run.inbox.is_empty();
+        let stale = |run: &&Run| run.head.status.is_at_rest() && run.head.touched_at < before && run.inbox.is_empty();
         let mut found: Vec<_> =
             self.runs.values().filter(stale).map(|run| (run.head.touched_at, run.head.run.key)).collect();
         found.sort_unstable();

@@ -46,21 +46,22 @@ pub(super) fn some_of_user(conn: &Connection, tenant: &Tenant, user: &UserId, at
     keys.into_iter().try_fold(Deleted::default(), |sum, key| Ok(add(sum, run(conn, key, at)?)))
 }
 
-/// Returns the idle runs that were last touched before a time, the oldest first.
+/// Returns the runs at rest that were last touched before a time, the oldest first.
 pub(super) fn stale(conn: &Connection, before: Timestamp, limit: usize) -> Result<Vec<i64>> {
-    let sql =
-        "SELECT key FROM run WHERE status = ?1 AND inbox = 0 AND touched_at < ?2 ORDER BY touched_at, key LIMIT ?3";
-    let values = (head::status_number(RunStatus::Idle), before.0, i64::try_from(limit).unwrap_or(i64::MAX));
+    let sql = "SELECT key FROM run WHERE status NOT IN (?1, ?2) AND inbox = 0 AND touched_at < ?3
+               ORDER BY touched_at, key LIMIT ?4";
+    let [running, waiting] = [RunStatus::Running, RunStatus::Waiting].map(head::status_number);
+    let values = (running, waiting, before.0, i64::try_from(limit).unwrap_or(i64::MAX));
     conn.prepare_cached(sql)?.query_map(values, |row| row.get(0))?.collect()
 }
 
 /// Removes those of `keys` that are still idle and untouched since `before`.
 pub(super) fn if_stale(conn: &Connection, keys: &[i64], before: Timestamp, at: Timestamp) -> Result<Deleted> {
-    let sql = "SELECT 1 FROM run WHERE key = ?1 AND status = ?2 AND inbox = 0 AND touched_at < ?3";
-    let idle = head::status_number(RunStatus::Idle);
+    let sql = "SELECT 1 FROM run WHERE key = ?1 AND status NOT IN (?2, ?3) AND inbox = 0 AND touched_at < ?4";
+    let [running, waiting] = [RunStatus::Running, RunStatus::Waiting].map(head::status_number);
     let mut sum = Deleted::default();
     for key in keys {
-        if conn.prepare_cached(sql)?.exists((key, idle, before.0))? {
+        if conn.prepare_cached(sql)?.exists((key, running, waiting, before.0))? {
             sum = add(sum, run(conn, *key, at)?);
         }
     }

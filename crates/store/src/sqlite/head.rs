@@ -61,6 +61,10 @@ pub(super) fn status_number(status: RunStatus) -> i64 {
         RunStatus::Idle => 0,
         RunStatus::Running => 1,
         RunStatus::Waiting => 2,
+        RunStatus::Succeeded => 3,
+        RunStatus::Failed => 4,
+        RunStatus::TimedOut => 5,
+        RunStatus::Aborted => 6,
     }
 }
 
@@ -77,6 +81,10 @@ fn status(row: &Row<'_>, column: usize) -> Result<RunStatus> {
         0 => Ok(RunStatus::Idle),
         1 => Ok(RunStatus::Running),
         2 => Ok(RunStatus::Waiting),
+        3 => Ok(RunStatus::Succeeded),
+        4 => Ok(RunStatus::Failed),
+        5 => Ok(RunStatus::TimedOut),
+        6 => Ok(RunStatus::Aborted),
         other => Err(unknown(column, Type::Integer, format!("{other} is no status"))),
     }
 }

@@ -1,6 +1,6 @@
 //! Lists of runs.
 
-use super::head::{self, COLUMNS, status_number};
+use super::head::{self, COLUMNS, kind_word, status_number};
 use crate::{cursor::Cursor, rules::MAX_PAGE};
 use bedplate_core::port::journal::{ReadError, RunPage, RunQuery};
 use rusqlite::{Connection, Result, ToSql};
@@ -27,6 +27,12 @@ pub(super) fn list(conn: &Connection, query: &RunQuery) -> Result<Result<RunPage
     }
     if let Some(status) = query.status {
         and("status = ?", vec![Box::new(status_number(status))]);
+    }
+    if let Some(kind) = query.kind {
+        and("kind = ?", vec![Box::new(kind_word(kind))]);
+    }
+    if let Some(parent) = query.parent {
+        and("parent = ?", vec![Box::new(parent.0)]);
     }
     if let Some(Cursor { touched_at, key }) = from {
         and("(touched_at, key) < (?, ?)", vec![Box::new(touched_at.0), Box::new(key)]);
