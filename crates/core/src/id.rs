@@ -68,6 +68,50 @@ impl Default for UserId {
     }
 }
 
+/// The identity of a call record: 16 bytes, written as 32 lower-case hexadecimal digits. It begins with the time of the
+/// call, so that ids sort by it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId(pub [u8; 16]);
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RecordId({self})")
+    }
+}
+
+impl FromStr for RecordId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        parse_hex(text).map(Self)
+    }
+}
+
+impl RecordId {
+    /// Returns the id of the `count`th record of a process that calls itself `process`, made at `at`. The time has 48
+    /// bits and the count wraps at 16.
+    #[must_use]
+    pub fn new(at: crate::time::Timestamp, count: u16, process: [u8; 8]) -> Self {
+        let mut id = [0; 16];
+        id[..6].copy_from_slice(&at.0.max(0).to_be_bytes()[2..]);
+        id[6..8].copy_from_slice(&count.to_be_bytes());
+        id[8..].copy_from_slice(&process);
+        Self(id)
+    }
+
+    /// Returns the least id that a record made at `at` can have.
+    #[must_use]
+    pub fn least(at: crate::time::Timestamp) -> Self {
+        Self::new(at, 0, [0; 8])
+    }
+}
+
 /// The identity of a run: 16 bytes, written as 32 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub [u8; 16]);
