@@ -4,6 +4,7 @@ use crate::{access::Access, key::Pepper, metrics::Metrics};
 use bedplate_core::port::{
     clock::{Clock, Entropy},
     definitions::Definitions,
+    documents::Documents,
     journal::Journal,
     keys::Keys,
     model::Model,
@@ -22,6 +23,8 @@ pub struct Options {
     pub model: Arc<dyn Model>,
     /// The journals, for looking at them.
     pub journal: Arc<dyn Journal>,
+    /// Small named records that are no run.
+    pub documents: Arc<dyn Documents>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
     /// The clock.
@@ -89,6 +92,10 @@ impl App {
 
     pub(crate) fn journal(&self) -> &dyn Journal {
         &*self.0.options.journal
+    }
+
+    pub(crate) fn documents(&self) -> &Arc<dyn Documents> {
+        &self.0.options.documents
     }
 
     pub(crate) fn keys(&self) -> &dyn Keys {

@@ -371,11 +371,13 @@ pub(crate) struct DeletedBody {
     pub(crate) runs: u64,
     /// Blobs that nothing else referred to.
     pub(crate) blobs: u64,
+    /// Documents: files, batches, jobs and stored replies of the person.
+    pub(crate) documents: u64,
 }
 
 impl From<bedplate_core::port::journal::Deleted> for DeletedBody {
     fn from(deleted: bedplate_core::port::journal::Deleted) -> Self {
-        Self { runs: deleted.runs, blobs: deleted.blobs }
+        Self { runs: deleted.runs, blobs: deleted.blobs, documents: 0 }
     }
 }
 

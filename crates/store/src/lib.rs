@@ -1,9 +1,10 @@
-//! Journals and keys in SQLite and in memory.
+//! Journals, keys and documents in SQLite and in memory.
 //!
 //! Invariant: nothing here knows a machine, a model or a tool; events are written and read, never interpreted.
 
 mod codec;
 mod cursor;
+mod documents;
 mod pack;
 mod rules;
 

@@ -197,6 +197,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         definitions: Arc::new(definitions.clone()),
         model: gateway.clone(),
         journal: store.journal(),
+        documents: store.documents(),
         keys: store.keys(),
         clock,
         entropy,

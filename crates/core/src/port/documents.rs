@@ -1,7 +1,10 @@
 //! The Documents port: small named records that are no run: state machines, batches, jobs, files, call records.
 
 use super::BoxFuture;
-use crate::{id::Tenant, time::Timestamp};
+use crate::{
+    id::{Tenant, UserId},
+    time::Timestamp,
+};
 use bytes::Bytes;
 
 /// The largest body of a document, in bytes.
@@ -21,12 +24,29 @@ pub type Revision = u64;
 pub struct Document {
     /// Its name within the collection.
     pub id: String,
+    /// The person whose it is; it goes when they are deleted.
+    pub user: Option<UserId>,
     /// How often it was written.
     pub revision: Revision,
     /// When it was last written.
     pub at: Timestamp,
     /// What it says; whoever owns the collection knows the form.
     pub body: Bytes,
+}
+
+/// A document as it is to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDocument {
+    /// Its name within the collection, at most [`MAX_DOCUMENT_NAME`] bytes.
+    pub id: String,
+    /// The person whose it is: set wherever the body says who asked, or holds what they said.
+    pub user: Option<UserId>,
+    /// What it says, at most [`MAX_DOCUMENT_BYTES`].
+    pub body: Bytes,
+    /// What must be true for the write to happen.
+    pub precondition: Precondition,
+    /// The time of the write.
+    pub at: Timestamp,
 }
 
 /// What must be true of the stored document for a write to happen.
@@ -59,9 +79,21 @@ pub struct DocumentQuery {
 ///
 /// Promise: a write that returned is durable and visible to every later read; of two writes under the same
 /// [`Precondition::At`] or [`Precondition::Absent`] one succeeds. Ids are ordered by their bytes. An id that was deleted
-/// begins again at revision 1.
+/// begins again at revision 1. No tombstone keeps the documents of a deleted person away: whoever goes on working on one
+/// writes under [`Precondition::At`], and a [`DocumentError::Conflict`] ends the work.
 pub trait Documents: Send + Sync {
     /// Writes a document; returns its new revision.
+    ///
+    /// # Errors
+    /// [`DocumentError`].
+    fn write(
+        &self,
+        tenant: &Tenant,
+        collection: &str,
+        document: NewDocument,
+    ) -> BoxFuture<'static, Result<Revision, DocumentError>>;
+
+    /// Writes a document that is nobody's; returns its new revision.
     ///
     /// # Errors
     /// [`DocumentError`].
@@ -73,7 +105,9 @@ pub trait Documents: Send + Sync {
         body: Bytes,
         precondition: Precondition,
         at: Timestamp,
-    ) -> BoxFuture<'static, Result<Revision, DocumentError>>;
+    ) -> BoxFuture<'static, Result<Revision, DocumentError>> {
+        self.write(tenant, collection, NewDocument { id: id.to_owned(), user: None, body, precondition, at })
+    }
 
     /// Returns a document; none when there is none.
     ///
@@ -103,6 +137,12 @@ pub trait Documents: Send + Sync {
         id: &str,
         precondition: Precondition,
     ) -> BoxFuture<'static, Result<bool, DocumentError>>;
+
+    /// Removes all documents of a person, in every collection; returns how many.
+    ///
+    /// # Errors
+    /// [`DocumentError::Store`].
+    fn delete_user(&self, tenant: &Tenant, user: &UserId) -> BoxFuture<'static, Result<u64, DocumentError>>;
 
     /// Returns the tenants that have documents in a collection, sorted: for work that is taken up after a start.
     ///

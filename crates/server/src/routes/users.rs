@@ -11,8 +11,9 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use bedplate_core::id::UserId;
 
-/// Cancels and removes all runs of a person, their forks and what only they referred to.
+/// Cancels and removes all runs of a person, their forks and what only they referred to, and their documents.
 #[utoipa::path(delete, path = "/v1/users/{user}", tag = "sessions",
     params(("user" = String, Path, description = "The user")),
     responses(
@@ -29,6 +30,13 @@ pub(crate) async fn delete(
     if identity.agents.is_some() {
         return Err(ApiError::forbidden("agent_not_allowed", "a key that is scoped to agents may not remove a person"));
     }
+    // The documents go first and once more at last: work that was under way on one ends by that, and may write meanwhile.
+    let mut documents = forget(&app, &identity, &user).await?;
     let deleted = app.runtime().delete_user(&identity.tenant, &user).await.map_err(run_error)?;
-    Ok(Json(deleted.into()))
+    documents += forget(&app, &identity, &user).await?;
+    Ok(Json(DeletedBody { documents, ..deleted.into() }))
+}
+
+async fn forget(app: &App, identity: &Identity, user: &UserId) -> Result<u64, ApiError> {
+    app.documents().delete_user(&identity.tenant, user).await.map_err(|error| ApiError::store(&error))
 }

@@ -1,12 +1,13 @@
-//! Journals and keys in memory, for tests: deterministic, without threads, every future is ready at once.
+//! Journals, keys and documents in memory, for tests: deterministic, without threads, every future is ready at once.
 
+mod documents;
 mod journal;
 mod keys;
 mod state;
 
 use crate::rules::{Now, system_now};
 use bedplate_core::{
-    port::{journal::Journal, keys::Keys},
+    port::{documents::Documents, journal::Journal, keys::Keys},
     time::Timestamp,
 };
 use state::State;
@@ -47,6 +48,12 @@ impl MemoryStore {
     /// Returns the keys.
     #[must_use]
     pub fn keys(&self) -> Arc<dyn Keys> {
+        Arc::new(self.clone())
+    }
+
+    /// Returns the documents.
+    #[must_use]
+    pub fn documents(&self) -> Arc<dyn Documents> {
         Arc::new(self.clone())
     }
 

@@ -8,6 +8,7 @@ use bedplate_core::{
     event::Entry,
     id::{ContentHash, RunId, Seq, Tenant, UserId},
     port::{
+        documents::Document,
         journal::{AppendError, Deleted, Expected, Head, NewRun, ReadError, RunQuery, RunRef, Signal, SignalId},
         keys::ApiKey,
     },
@@ -27,6 +28,8 @@ pub(super) struct State {
     tombstones: BTreeSet<(Tenant, RunId)>,
     pub(super) blobs: BTreeMap<(Tenant, ContentHash), Blob>,
     pub(super) keys: BTreeMap<String, (ApiKey, [u8; 32])>,
+    /// By collection, tenant and id.
+    pub(super) documents: BTreeMap<(String, Tenant, String), Document>,
 }
 
 /// A run.
@@ -68,6 +71,7 @@ impl Default for State {
             tombstones: BTreeSet::new(),
             blobs: BTreeMap::new(),
             keys: BTreeMap::new(),
+            documents: BTreeMap::new(),
         }
     }
 }

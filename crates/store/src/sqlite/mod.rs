@@ -1,4 +1,4 @@
-//! Journals and keys in one SQLite file, for one process at a time.
+//! Journals, keys and documents in one SQLite file, for one process at a time.
 //!
 //! One thread writes and groups commits (`writer`), two read (`readers`), one copies the write-ahead log back
 //! (`checkpointer`). No caller's thread ever touches the disk.
@@ -9,6 +9,7 @@ mod checkpointer;
 mod claims;
 mod connection;
 mod delete;
+mod documents;
 mod fork;
 mod head;
 mod journal;
@@ -26,10 +27,11 @@ mod writer;
 
 use crate::rules::{Now, system_now};
 use bedplate_core::{
-    port::{journal::Journal, keys::Keys},
+    port::{documents::Documents, journal::Journal, keys::Keys},
     time::Timestamp,
 };
 use checkpointer::Notice;
+use documents::SqliteDocuments;
 use journal::SqliteJournal;
 use keys::SqliteKeys;
 use lock::{FolderLock, LockError};
@@ -156,6 +158,12 @@ impl Store {
     #[must_use]
     pub fn keys(&self) -> Arc<dyn Keys> {
         Arc::new(SqliteKeys { writer: self.writer.clone(), readers: self.readers.clone() })
+    }
+
+    /// Returns the documents.
+    #[must_use]
+    pub fn documents(&self) -> Arc<dyn Documents> {
+        Arc::new(SqliteDocuments { writer: self.writer.clone(), readers: self.readers.clone() })
     }
 
     /// Returns how often the store was opened, this time included.

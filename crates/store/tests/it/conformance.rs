@@ -1,12 +1,12 @@
 //! The conformance suites over both adapters.
 
 use bedplate_core::{
-    port::{journal::Journal, keys::Keys},
+    port::{documents::Documents, journal::Journal, keys::Keys},
     time::Timestamp,
 };
 use bedplate_store::{MemoryStore, Options, Store};
 use bedplate_testkit::conformance::{
-    self,
+    self, documents,
     journal::{Subject, promises},
 };
 use std::{
@@ -38,10 +38,14 @@ struct InMemory {
 }
 
 impl InMemory {
-    fn fresh() -> Box<dyn Subject> {
+    fn new() -> Self {
         let hand = Hand::default();
         let clock = hand.clone();
-        Box::new(Self { store: MemoryStore::with_time(move || clock.now()), hand })
+        Self { store: MemoryStore::with_time(move || clock.now()), hand }
+    }
+
+    fn fresh() -> Box<dyn Subject> {
+        Box::new(Self::new())
     }
 }
 
@@ -66,11 +70,15 @@ struct Sqlite {
 }
 
 impl Sqlite {
-    fn fresh() -> Box<dyn Subject> {
+    fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut fresh = Self { store: None, hand: Hand::default(), folder };
-        fresh.reopen();
-        Box::new(fresh)
+        Subject::reopen(&mut fresh);
+        fresh
+    }
+
+    fn fresh() -> Box<dyn Subject> {
+        Box::new(Self::new())
     }
 }
 
@@ -89,6 +97,36 @@ impl Subject for Sqlite {
     fn advance(&self, by: Duration) {
         self.hand.advance(by);
     }
+}
+
+impl documents::Subject for InMemory {
+    fn documents(&self) -> Arc<dyn Documents> {
+        self.store.documents()
+    }
+
+    fn reopen(&mut self) {
+        Subject::reopen(self);
+    }
+}
+
+impl documents::Subject for Sqlite {
+    fn documents(&self) -> Arc<dyn Documents> {
+        self.store.as_ref().unwrap().documents()
+    }
+
+    fn reopen(&mut self) {
+        Subject::reopen(self);
+    }
+}
+
+#[tokio::test]
+async fn the_memory_adapter_keeps_the_promises_of_the_documents() {
+    documents::all(|| Box::new(InMemory::new())).await;
+}
+
+#[tokio::test]
+async fn the_sqlite_adapter_keeps_the_promises_of_the_documents() {
+    documents::all(|| Box::new(Sqlite::new())).await;
 }
 
 #[tokio::test]
