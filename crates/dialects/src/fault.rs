@@ -152,6 +152,10 @@ impl ErrorDetail {
         Self { message: Some(message), ..Self::default() }
     }
 
+    pub(crate) fn of_code(message: String, code: &str) -> Self {
+        Self { message: Some(message), kind: None, code: Some(Value::String(code.to_owned())) }
+    }
+
     /// Returns the fault; without a status (in a stream) the kind comes from the words.
     pub(crate) fn into_fault(self, status: Option<u16>) -> UpstreamFault {
         let code = match &self.code {

@@ -17,6 +17,8 @@ mod media;
 mod names;
 mod normalise;
 pub mod openai_chat;
+pub mod openai_responses;
+mod output;
 mod params;
 mod reply;
 pub mod sse;

@@ -56,8 +56,36 @@ pub struct ModelParams {
     pub stop_sequences: Vec<String>,
     /// Whether several tools may be called in one reply; only ever sent together with tools.
     pub parallel_tool_calls: Option<bool>,
+    /// What form the text of the reply must have; absent: words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<OutputFormat>,
     /// Provider fields that have no core form (Anthropic `thinking`, …), passed to providers of the same dialect.
     pub extra: serde_json::Map<String, Value>,
+}
+
+/// A form that the text of a reply must have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputFormat {
+    /// Some JSON object.
+    Json,
+    /// A JSON value that a schema describes.
+    Schema(OutputSchema),
+}
+
+/// The schema of a reply's text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputSchema {
+    /// What the client calls it, `[A-Za-z0-9_-]{1,64}`.
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The JSON Schema (2020-12).
+    pub schema: Value,
+    /// Whether the provider must hold the model to it; absent: the provider's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
 }
 
 /// A finished reply.

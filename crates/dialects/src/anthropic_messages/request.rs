@@ -9,7 +9,7 @@ use super::{
 use crate::{
     DecodeError, EncodeError, NameMap,
     json::{self, TextOr},
-    normalise, params,
+    normalise, output, params,
 };
 use bedplate_core::{
     message::{ContentBlock, Message, Role},
@@ -66,11 +66,13 @@ pub fn encode_request(request: &ModelRequest, options: EncodeOptions) -> Result<
     let messages = conversation.iter().map(|message| message_out(message, &names)).collect::<Result<_, _>>()?;
     let (tools, tool_choice) = tools_out(request, &names)?;
     let ModelParams { max_tokens, temperature, top_p, stop_sequences, .. } = &request.params;
+    let system: Vec<ContentBlock> =
+        request.system.iter().cloned().chain(output::instruction(&request.params)).collect();
     let body = wire::Request {
         model: (!options.bedrock).then(|| request.model.clone()),
         anthropic_version: options.bedrock.then(|| BEDROCK_VERSION.to_owned()),
         max_tokens: max_tokens.unwrap_or(options.default_max_tokens),
-        system: system_out(&request.system, &names)?,
+        system: system_out(&system, &names)?,
         messages,
         tools,
         tool_choice,
@@ -117,7 +119,12 @@ pub fn decode_invoke(body: &[u8], model: &str) -> Result<ModelRequest, DecodeErr
     request_in(wire, model.to_owned()).map(|inbound| inbound.request)
 }
 
-fn request_in(wire: wire::Request, model: String) -> Result<Inbound, DecodeError> {
+fn request_in(mut wire: wire::Request, model: String) -> Result<Inbound, DecodeError> {
+    // The second is the name that the field had while it was new.
+    let output = match output::take_within(&mut wire.extra, "output_config", "format")? {
+        Some(output) => Some(output),
+        None => output::take(&mut wire.extra, "output_format")?,
+    };
     let names = NameMap::default();
     let mut messages = Vec::with_capacity(wire.messages.len());
     for (index, message) in wire.messages.into_iter().enumerate() {
@@ -155,6 +162,7 @@ fn request_in(wire: wire::Request, model: String) -> Result<Inbound, DecodeError
             top_p: wire.top_p,
             stop_sequences: wire.stop_sequences,
             parallel_tool_calls,
+            output,
             extra: params::keep(wire.extra, NAME),
         },
     };
@@ -166,6 +174,9 @@ fn extra_out(params: &ModelParams, bedrock: bool) -> Map<String, Value> {
     if !bedrock {
         // A header elsewhere; Bedrock alone takes it in the body.
         extra.shift_remove("anthropic_beta");
+    }
+    if let Some(format) = params.output.as_ref().and_then(output::anthropic) {
+        output::put_within(&mut extra, "output_config", "format", format);
     }
     extra
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     DecodeError, EncodeError, NameMap,
     anthropic_messages::{self, seal},
-    json, normalise, params,
+    json, normalise, output, params,
 };
 use bedplate_core::{
     message::{ContentBlock, Message, Role},
@@ -59,6 +59,9 @@ pub fn encode_request(request: &ModelRequest) -> Result<(wire::Request, NameMap)
         top_p: *top_p,
         stop_sequences: stop_sequences.clone(),
     };
+    if let Some(format) = request.params.output.as_ref().and_then(output::converse) {
+        output::put_within(&mut extra, "outputConfig", "textFormat", format);
+    }
     let body = wire::Request {
         messages,
         system: system_out(request),
@@ -75,7 +78,8 @@ pub fn encode_request(request: &ModelRequest) -> Result<(wire::Request, NameMap)
 /// # Errors
 /// [`DecodeError`], also for what has no core form: guardrails, prompts of Bedrock's store, objects of S3, video.
 pub fn decode_request(body: &[u8], model: &str) -> Result<ModelRequest, DecodeError> {
-    let wire: wire::Request = json::from_slice(body)?;
+    let mut wire: wire::Request = json::from_slice(body)?;
+    let output = output::take_converse(&mut wire.extra)?;
     for (field, message) in [
         ("guardrailConfig", "guardrails of Bedrock are not applied here"),
         ("promptVariables", "prompts of Bedrock's store are not known here"),
@@ -122,6 +126,7 @@ pub fn decode_request(body: &[u8], model: &str) -> Result<ModelRequest, DecodeEr
             top_p: inference.top_p,
             stop_sequences: inference.stop_sequences,
             parallel_tool_calls,
+            output,
             extra: extra_in(wire.extra, fields, model),
         },
     })
@@ -188,8 +193,9 @@ fn message_out(message: &Message, names: &NameMap) -> Result<wire::Message, Enco
 }
 
 fn system_out(request: &ModelRequest) -> Vec<SystemBlock> {
-    let texts = request.system.iter().enumerate().filter_map(|(index, block)| match block {
-        ContentBlock::Text { text } if !text.trim().is_empty() => Some(SystemBlock::Text(text.clone())),
+    let system = request.system.iter().cloned().chain(output::instruction(&request.params));
+    let texts = system.enumerate().filter_map(|(index, block)| match block {
+        ContentBlock::Text { text } if !text.trim().is_empty() => Some(SystemBlock::Text(text)),
         // One at the very beginning is the end of the tools.
         ContentBlock::CachePoint if index > 0 => Some(SystemBlock::CachePoint(CachePoint::here())),
         _ => None,

@@ -9,7 +9,7 @@ use crate::{
     DecodeError, EncodeError, NameMap,
     json::{self, TextOr},
     media::{parse_data_url, text_of, url_of},
-    normalise, params,
+    normalise, output, params,
 };
 use bedplate_core::{
     message::{ContentBlock, Message, Role, Source, ToolResult, ToolResultContent},
@@ -71,6 +71,10 @@ pub fn encode_request(request: &ModelRequest, options: EncodeOptions) -> Result<
         MaxTokensField::MaxCompletionTokens => (None, *max_tokens),
     };
     let has_tools = !request.tools.is_empty();
+    let mut extra = json::without(params::kept(&request.params, NAME), wire::REQUEST_FIELDS);
+    if let Some(format) = &request.params.output {
+        extra.insert("response_format".into(), output::chat(format));
+    }
     let body = wire::Request {
         model: request.model.clone(),
         messages,
@@ -85,7 +89,7 @@ pub fn encode_request(request: &ModelRequest, options: EncodeOptions) -> Result<
         n: None,
         stream: options.stream.then_some(true),
         stream_options: options.stream.then_some(wire::StreamOptions { include_usage: true }),
-        extra: json::without(params::kept(&request.params, NAME), wire::REQUEST_FIELDS),
+        extra,
     };
     Ok((body, names))
 }
@@ -95,7 +99,8 @@ pub fn encode_request(request: &ModelRequest, options: EncodeOptions) -> Result<
 /// # Errors
 /// [`DecodeError`], also for what has no core form: several choices, remote pictures, audio, the old functions.
 pub fn decode_request(body: &[u8]) -> Result<Inbound, DecodeError> {
-    let wire: wire::Request = json::from_slice(body)?;
+    let mut wire: wire::Request = json::from_slice(body)?;
+    let output = output::take(&mut wire.extra, "response_format")?;
     if wire.n.is_some_and(|n| n != 1) {
         return Err(DecodeError::new("n", "only one choice can be asked for"));
     }
@@ -148,6 +153,7 @@ pub fn decode_request(body: &[u8]) -> Result<Inbound, DecodeError> {
             top_p: wire.top_p,
             stop_sequences,
             parallel_tool_calls: wire.parallel_tool_calls,
+            output,
             extra: params::keep(wire.extra, NAME),
         },
     };

@@ -5,7 +5,7 @@ use bedplate_core::{
     message::{ContentBlock, Message, Reasoning, Role, StopReason, ToolResult, ToolUse, Usage},
     port::model::{ModelErrorKind, ModelEvent, ModelParams, ModelReply, ModelRequest, ToolChoice},
 };
-use bedplate_dialects::{EncodeError, StreamError, anthropic_messages, openai_chat};
+use bedplate_dialects::{EncodeError, StreamError, anthropic_messages, openai_chat, openai_responses};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -111,6 +111,12 @@ fn pain_21_a_client_of_either_dialect_carries_every_seal_and_gives_it_back() {
     let turn = json!({"role": "assistant", "content": message["content"]});
     let body = json!({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "q"}, turn]});
     let back = anthropic_messages::decode_request(body.to_string().as_bytes()).unwrap().request;
+    assert_eq!(back.messages[1].content, content);
+    let response = openai_responses::encode_reply(&reply, &envelope, &openai_responses::About::default());
+    let mut input = vec![json!({"role": "user", "content": "q"})];
+    input.extend(response.output.iter().map(openai_responses::wire::Item::to_value));
+    let body = json!({"model": "m", "input": input});
+    let back = openai_responses::decode_request(body.to_string().as_bytes()).unwrap();
     assert_eq!(back.messages[1].content, content);
     for dialect in crate::support::DIALECTS {
         let events = bedplate_dialects::events_of(reply.clone());

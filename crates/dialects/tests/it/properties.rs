@@ -12,7 +12,7 @@ use bedplate_core::{
     tool::ToolSpec,
 };
 use bedplate_dialects::{
-    NameMap, UpstreamFault, anthropic_messages, bedrock_converse, events_of, normalise, openai_chat,
+    NameMap, UpstreamFault, anthropic_messages, bedrock_converse, events_of, normalise, openai_chat, openai_responses,
 };
 use proptest::{collection::vec, option, prelude::*};
 use serde_json::{Value, json};
@@ -177,6 +177,7 @@ fn request(rich: bool) -> impl Strategy<Value = ModelRequest> {
                     top_p: top_p.map(|tenths| f64::from(tenths) / 10.0),
                     stop_sequences,
                     parallel_tool_calls,
+                    output: None,
                     extra,
                 },
             }
@@ -243,6 +244,18 @@ proptest! {
     }
 
     #[test]
+    fn a_request_survives_responses(mut request in request(false)) {
+        // The API has neither several instructions nor stop sequences, and no place for fields of other dialects.
+        request.system.truncate(1);
+        request.params.stop_sequences.clear();
+        request.params.extra.clear();
+        let (body, names) = openai_responses::encode_request(&request, false).unwrap();
+        let mut back = openai_responses::decode_request(&body.to_json()).unwrap();
+        restore(&mut back, &names);
+        prop_assert_eq!(back, request);
+    }
+
+    #[test]
     fn a_request_survives_messages(request in request(true), bedrock in any::<bool>()) {
         let options = anthropic_messages::EncodeOptions { stream: true, bedrock, ..Default::default() };
         // Blank texts are refused by these models and left out on purpose.
@@ -292,7 +305,7 @@ proptest! {
 
     #[test]
     fn a_reply_survives_every_dialect_whole_and_streamed(reply in reply(false), rich in reply(true), cut in 1..40_usize) {
-        for (dialect, reply) in [("openai", &reply), ("anthropic", &rich)] {
+        for (dialect, reply) in [("openai", &reply), ("anthropic", &rich), ("responses", &reply)] {
             prop_assert_eq!(&whole(dialect, &render(dialect, reply)), reply, "{} whole", dialect);
             let stream = encode(dialect, &events_of(reply.clone()));
             let pieces: Vec<&[u8]> = stream.chunks(cut).collect();
@@ -318,7 +331,10 @@ proptest! {
         let _ = anthropic_messages::decode_request(&bytes);
         let _ = openai_chat::decode_reply(&bytes, &NameMap::default());
         let _ = anthropic_messages::decode_reply(&bytes, &NameMap::default());
+        let _ = openai_responses::decode_request(&bytes);
+        let _ = openai_responses::decode_reply(&bytes, &NameMap::default());
         let _ = decode("openai", &[&bytes]);
+        let _ = decode("responses", &[&bytes]);
         let _ = decode("anthropic", &[&bytes]);
         let _ = UpstreamFault::of_response(status, &bytes);
         let _ = bedrock_converse::decode_request(&bytes, "m");
@@ -333,13 +349,14 @@ proptest! {
     #[test]
     fn a_stream_with_lost_repeated_or_swapped_pieces_never_panics(
         pieces in vec((0..60_usize, 0..12_usize), 0..30),
-        openai in any::<bool>(),
+        which in 0..3_usize,
     ) {
-        let (dialect, stream): (&str, &[u8]) = if openai {
-            ("openai", include_bytes!("../fixtures/streams/openai-text-and-tools.sse"))
-        } else {
-            ("anthropic", include_bytes!("../fixtures/streams/anthropic-thinking-and-tools.sse"))
-        };
+        let streams: [(&str, &[u8]); 3] = [
+            ("openai", include_bytes!("../fixtures/streams/openai-text-and-tools.sse")),
+            ("anthropic", include_bytes!("../fixtures/streams/anthropic-thinking-and-tools.sse")),
+            ("responses", include_bytes!("../fixtures/streams/responses-reasoning-and-tools.sse")),
+        ];
+        let (dialect, stream) = streams[which];
         let lines: Vec<&[u8]> = stream.split_inclusive(|byte| *byte == b'\n').collect();
         let mut broken = Vec::new();
         for (at, count) in pieces {

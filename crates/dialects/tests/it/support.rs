@@ -1,9 +1,11 @@
 //! What several tests need.
 
 use bedplate_core::port::model::{ModelEvent, ModelReply};
-use bedplate_dialects::{Envelope, NameMap, StreamDecoder, StreamError, anthropic_messages, openai_chat};
+use bedplate_dialects::{
+    Envelope, NameMap, StreamDecoder, StreamError, anthropic_messages, openai_chat, openai_responses,
+};
 
-pub const DIALECTS: [&str; 2] = ["openai", "anthropic"];
+pub const DIALECTS: [&str; 3] = ["openai", "anthropic", "responses"];
 
 pub fn envelope() -> Envelope {
     Envelope { id: "reply_1".into(), created: 1_700_000_000, model: "the-model".into() }
@@ -12,6 +14,7 @@ pub fn envelope() -> Envelope {
 pub fn decoder(dialect: &str) -> Box<dyn StreamDecoder> {
     match dialect {
         "openai" => Box::new(openai_chat::Decoder::new(NameMap::default())),
+        "responses" => Box::new(openai_responses::Decoder::new(NameMap::default())),
         _ => Box::new(anthropic_messages::Decoder::new(NameMap::default())),
     }
 }
@@ -29,12 +32,19 @@ pub fn decode(dialect: &str, pieces: &[&[u8]]) -> Result<Vec<ModelEvent>, Stream
 /// Says events to a client as a stream.
 pub fn encode(dialect: &str, events: &[ModelEvent]) -> Vec<u8> {
     let mut out = Vec::new();
-    if dialect == "openai" {
-        let mut encoder = openai_chat::Encoder::new(envelope(), true);
-        events.iter().for_each(|event| encoder.event(event, &mut out));
-    } else {
-        let mut encoder = anthropic_messages::Encoder::new(envelope());
-        events.iter().for_each(|event| encoder.event(event, &mut out));
+    match dialect {
+        "openai" => {
+            let mut encoder = openai_chat::Encoder::new(envelope(), true);
+            events.iter().for_each(|event| encoder.event(event, &mut out));
+        }
+        "responses" => {
+            let mut encoder = openai_responses::Encoder::new(envelope(), openai_responses::About::default());
+            events.iter().for_each(|event| encoder.event(event, &mut out));
+        }
+        _ => {
+            let mut encoder = anthropic_messages::Encoder::new(envelope());
+            events.iter().for_each(|event| encoder.event(event, &mut out));
+        }
     }
     out
 }
@@ -49,6 +59,7 @@ pub fn reply_of(events: &[ModelEvent]) -> ModelReply {
 pub fn whole(dialect: &str, body: &[u8]) -> ModelReply {
     match dialect {
         "openai" => openai_chat::decode_reply(body, &NameMap::default()),
+        "responses" => openai_responses::decode_reply(body, &NameMap::default()),
         _ => anthropic_messages::decode_reply(body, &NameMap::default()),
     }
     .unwrap()
@@ -57,6 +68,9 @@ pub fn whole(dialect: &str, body: &[u8]) -> ModelReply {
 pub fn render(dialect: &str, reply: &ModelReply) -> Vec<u8> {
     match dialect {
         "openai" => openai_chat::encode_reply(reply, &envelope()).to_json(),
+        "responses" => {
+            openai_responses::encode_reply(reply, &envelope(), &openai_responses::About::default()).to_json()
+        }
         _ => anthropic_messages::encode_reply(reply, &envelope()).to_json(),
     }
 }
