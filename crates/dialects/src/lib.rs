@@ -9,6 +9,7 @@
 
 pub mod anthropic_messages;
 pub mod bedrock_converse;
+mod decode;
 mod error;
 mod fault;
 mod input;
@@ -24,6 +25,7 @@ mod reply;
 pub mod sse;
 mod stream;
 
+pub use decode::decode;
 pub use error::{DecodeError, EncodeError};
 pub use fault::{Fault, UpstreamFault, WireError, bedrock_error};
 pub use input::{parse_input, render_input};

@@ -1,19 +1,18 @@
 //! The gateway: routes to models to providers, and the Model port over them.
 
 use crate::{
+    call::{Call, Stack},
     config::{AUTO, Config, ConfigError, ModelConfig, Options, REHEARSAL},
     http::HttpClient,
     prices::PriceTable,
-    providers::{self, Provider, ProviderCall},
-    reply_stream::ReplyStream,
+    target::{Door, Target},
 };
 use bedplate_core::port::{
-    BoxFuture, BoxStream,
-    model::{Model, ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo},
+    BoxFuture,
+    model::{Answered, EmbedCall, Embeddings, Model, ModelCall, ModelError, ModelErrorKind, ModelInfo, Noted, Notes},
 };
-use futures::future::{Either, select};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -23,22 +22,24 @@ pub struct Gateway {
     options: Options,
     http: HttpClient,
     prices: PriceTable,
+    auto: Arc<RwLock<Arc<Target>>>,
+    rehearsal: Arc<Target>,
     table: RwLock<Table>,
 }
 
+/// What can be called by which name: the routes, and the models by their own names.
+#[derive(Default)]
 struct Table {
-    models: BTreeMap<String, Arc<Target>>,
-    routes: BTreeMap<String, String>,
-    auto: Arc<Target>,
-    rehearsal: Arc<Target>,
+    entries: HashMap<String, Arc<Entry>>,
+    /// The names of the routes, sorted.
+    routes: Vec<String>,
 }
 
-/// A model, ready to be called.
-pub(crate) struct Target {
-    provider: Arc<dyn Provider>,
-    model: String,
-    max_tokens: Option<u32>,
-    pub(crate) info: ModelInfo,
+struct Entry {
+    name: Arc<str>,
+    stack: Stack,
+    /// The model that stands for the route in descriptions, and that makes its embeddings.
+    door: Door,
 }
 
 impl Gateway {
@@ -58,11 +59,11 @@ impl Gateway {
     pub fn trusting(config: Config, options: Options, extra_roots: &[u8]) -> Result<Arc<Self>, ConfigError> {
         let http = HttpClient::new(options.timeouts, extra_roots);
         let prices = PriceTable::built_in();
-        let rehearsal = Arc::new(target(&ModelConfig::rehearsal(), &http, &options, &prices)?);
-        let mut table =
-            Table { models: BTreeMap::new(), routes: BTreeMap::new(), auto: Arc::clone(&rehearsal), rehearsal };
-        (table.models, table.routes) = parts(config, &http, &options, &prices)?;
-        Ok(Arc::new(Self { options, http, prices, table: RwLock::new(table) }))
+        let rehearsal = Arc::new(Target::new(REHEARSAL, &ModelConfig::rehearsal(), &http, &options, &prices)?);
+        let auto = Arc::new(RwLock::new(Arc::clone(&rehearsal)));
+        let gateway = Self { options, http, prices, auto, rehearsal, table: RwLock::default() };
+        gateway.reload(config)?;
+        Ok(Arc::new(gateway))
     }
 
     /// Replaces models and routes; [`AUTO`] stays what it is.
@@ -70,10 +71,8 @@ impl Gateway {
     /// # Errors
     /// [`ConfigError`]; the old configuration stays in force then.
     pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
-        let (models, routes) = parts(config, &self.http, &self.options, &self.prices)?;
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.models = models;
-        table.routes = routes;
+        let table = self.table_of(config)?;
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
         Ok(())
     }
 
@@ -82,100 +81,70 @@ impl Gateway {
     /// # Errors
     /// [`ConfigError`]; the old one stays in force then.
     pub fn set_auto(&self, config: &ModelConfig) -> Result<(), ConfigError> {
-        let auto = Arc::new(target(config, &self.http, &self.options, &self.prices)?);
-        self.table.write().unwrap_or_else(PoisonError::into_inner).auto = auto;
+        let target = Target::new(AUTO, config, &self.http, &self.options, &self.prices)?;
+        *self.auto.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(target);
         Ok(())
     }
 
-    fn resolve(&self, name: &str) -> Option<Arc<Target>> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).resolve(name)
+    fn table_of(&self, config: Config) -> Result<Table, ConfigError> {
+        let mut doors: BTreeMap<String, Door> = BTreeMap::new();
+        doors.insert(AUTO.to_owned(), Door::Auto(Arc::clone(&self.auto)));
+        doors.insert(REHEARSAL.to_owned(), Door::Fixed(Arc::clone(&self.rehearsal)));
+        for (name, model) in &config.models {
+            let target = Target::new(name, model, &self.http, &self.options, &self.prices)?;
+            if doors.insert(name.clone(), Door::Fixed(Arc::new(target))).is_some() {
+                return Err(ConfigError::ReservedName(name.clone()));
+            }
+        }
+        let mut entries: HashMap<String, Arc<Entry>> =
+            doors.iter().map(|(name, door)| (name.clone(), entry(name, door))).collect();
+        for (route, model) in &config.routes {
+            let Some(door) = doors.get(model) else {
+                return Err(ConfigError::UnknownModel { route: route.clone(), model: model.clone() });
+            };
+            entries.insert(route.clone(), entry(route, door));
+        }
+        Ok(Table { entries, routes: config.routes.into_keys().collect() })
+    }
+
+    fn entry(&self, name: &str) -> Option<Arc<Entry>> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).entries.get(name).map(Arc::clone)
     }
 }
 
-impl Table {
-    fn resolve(&self, name: &str) -> Option<Arc<Target>> {
-        match self.routes.get(name).map_or(name, String::as_str) {
-            AUTO => Some(Arc::clone(&self.auto)),
-            REHEARSAL => Some(Arc::clone(&self.rehearsal)),
-            model => self.models.get(model).map(Arc::clone),
-        }
-    }
+/// Returns what stands behind `name`, with the layers around it that its configuration asks for.
+fn entry(name: &str, door: &Door) -> Arc<Entry> {
+    Arc::new(Entry { name: name.into(), stack: Stack::new(door.clone()), door: door.clone() })
 }
 
 impl Model for Gateway {
-    fn call(
-        &self,
-        call: ModelCall,
-    ) -> BoxFuture<'static, Result<BoxStream<'static, Result<ModelEvent, ModelError>>, ModelError>> {
-        let ModelCall { caller, mut request, deadline } = call;
-        let Some(target) = self.resolve(&request.model) else {
-            let error =
-                ModelError::new(ModelErrorKind::NotFound, format!("there is no route or model `{}`", request.model));
-            return Box::pin(std::future::ready(Err(error)));
+    fn call(&self, call: ModelCall) -> BoxFuture<'static, Result<Answered, ModelError>> {
+        let ModelCall { caller, asked, stream, deadline } = call;
+        let Some(entry) = self.entry(asked.model()) else {
+            return Box::pin(std::future::ready(Err(unknown(asked.model()))));
         };
-        request.model.clone_from(&target.model);
-        if let Some(most) = target.max_tokens {
-            request.params.max_tokens = Some(request.params.max_tokens.map_or(most, |wanted| wanted.min(most)));
+        let notes = Arc::new(Notes::of(Noted { route: Some(Arc::clone(&entry.name)), ..Noted::default() }));
+        let call = Call::new(caller, Arc::clone(&entry.name), asked, stream, deadline, Arc::clone(&notes));
+        let answering = entry.stack.serve(call);
+        Box::pin(async move { Ok(Answered { answer: answering.await?, notes }) })
+    }
+
+    fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        match self.entry(&call.model) {
+            Some(entry) => entry.door.embed(call),
+            None => Box::pin(std::future::ready(Err(unknown(&call.model)))),
         }
-        let clock = Arc::clone(&self.options.clock);
-        let opening = target.provider.call(ProviderCall { request, run: caller.run });
-        Box::pin(async move {
-            let opened = match deadline {
-                None => opening.await,
-                Some(deadline) => match select(opening, clock.sleep_until(deadline)).await {
-                    Either::Left((opened, _)) => opened,
-                    Either::Right(((), _)) => return Err(deadline_passed()),
-                },
-            };
-            let stream: BoxStream<'static, _> = Box::pin(ReplyStream::new(opened?, target, clock, deadline));
-            Ok(stream)
-        })
     }
 
     fn describe(&self, route: &str) -> Option<ModelInfo> {
-        self.resolve(route).map(|target| target.info.clone())
+        self.entry(route).map(|entry| (*entry.door.target().info).clone())
     }
 
     fn routes(&self) -> Vec<String> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).routes.keys().cloned().collect()
+        self.table.read().unwrap_or_else(PoisonError::into_inner).routes.clone()
     }
 }
 
-pub(crate) fn deadline_passed() -> ModelError {
-    ModelError::new(ModelErrorKind::Timeout, "the deadline passed before the model had answered")
-}
-
-type Parts = (BTreeMap<String, Arc<Target>>, BTreeMap<String, String>);
-
-fn parts(config: Config, http: &HttpClient, options: &Options, prices: &PriceTable) -> Result<Parts, ConfigError> {
-    let mut models = BTreeMap::new();
-    for (name, model) in &config.models {
-        if name == AUTO || name == REHEARSAL {
-            return Err(ConfigError::ReservedName(name.clone()));
-        }
-        models.insert(name.clone(), Arc::new(target(model, http, options, prices)?));
-    }
-    for (route, model) in &config.routes {
-        if model != AUTO && model != REHEARSAL && !models.contains_key(model) {
-            return Err(ConfigError::UnknownModel { route: route.clone(), model: model.clone() });
-        }
-    }
-    Ok((models, config.routes))
-}
-
-fn target(
-    model: &ModelConfig,
-    http: &HttpClient,
-    options: &Options,
-    prices: &PriceTable,
-) -> Result<Target, ConfigError> {
-    let built = providers::build(&model.provider, http, options)?;
-    let price = model.price.or_else(|| built.priced.then(|| prices.of(&model.model)).flatten());
-    let info = ModelInfo {
-        provider: built.name.to_owned(),
-        model: model.model.clone(),
-        foundation_model: built.foundation_model,
-        price,
-    };
-    Ok(Target { provider: built.provider, model: model.model.clone(), max_tokens: model.max_tokens, info })
+fn unknown(name: &str) -> ModelError {
+    ModelError::new(ModelErrorKind::NotFound, format!("there is no route or model `{name}`"))
 }

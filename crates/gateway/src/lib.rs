@@ -6,6 +6,7 @@
 //! Invariant: nothing here reads the environment, knows a route of the HTTP API, or retries; whoever called decides
 //! whether to call again.
 
+mod call;
 pub mod config;
 pub mod discover;
 mod gateway;
@@ -15,6 +16,7 @@ mod providers;
 mod reply_stream;
 pub mod script;
 mod secret;
+mod target;
 
 pub use config::{Config, ConfigError, Endpoint, ModelConfig, Options, ProviderConfig, Timeouts};
 pub use gateway::Gateway;

@@ -1,6 +1,6 @@
 //! The stream that a caller of the gateway gets: a provider's events, held to the port's promises.
 
-use crate::gateway::{Target, deadline_passed};
+use crate::target::{Target, deadline_passed};
 use bedplate_core::{
     port::{
         BoxFuture, BoxStream,

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod chat;
 pub mod choose;
+mod embed;
 pub mod fill;
 pub mod plan;
 pub mod read;
@@ -19,6 +20,7 @@ use bedplate_core::{
     time::Timestamp,
 };
 use choose::Toolbox;
+pub use embed::{DIMENSIONS, embed};
 use plan::{Call, Next};
 use schema::Tool;
 use serde_json::Value;

@@ -10,8 +10,11 @@ use bedplate_core::{
     id::{RunId, Tenant},
     message::{ContentBlock, Message, Role, StopReason, ToolUse, Usage},
     port::{
-        BoxFuture, BoxStream,
-        model::{Model, ModelCall, ModelError, ModelEvent, ModelInfo, ModelReply},
+        BoxFuture,
+        model::{
+            Answered, Asked, EmbedCall, Embeddings, Model, ModelCall, ModelError, ModelErrorKind, ModelEvent,
+            ModelInfo, ModelReply,
+        },
         tools::{ToolCall, ToolError, Tools},
     },
     tool::{Annotations, Approval, ToolOutput},
@@ -50,11 +53,9 @@ struct Looping {
 }
 
 impl Model for Looping {
-    fn call(
-        &self,
-        call: ModelCall,
-    ) -> BoxFuture<'static, Result<BoxStream<'static, Result<ModelEvent, ModelError>>, ModelError>> {
-        let asked = call.request.messages.iter().filter(|message| message.role == Role::Assistant).count();
+    fn call(&self, call: ModelCall) -> BoxFuture<'static, Result<Answered, ModelError>> {
+        let Asked::Core(request) = call.asked else { return Box::pin(std::future::ready(Err(only_core()))) };
+        let asked = request.messages.iter().filter(|message| message.role == Role::Assistant).count();
         let (content, stop_reason) = if asked < self.iterations {
             let input = json!({"expression": "25 * 47"});
             let call = ToolUse { id: "call_0".into(), name: "calculate".into(), input, malformed: None };
@@ -71,10 +72,11 @@ impl Model for Looping {
             model: "looping".into(),
             provider: "scripted".into(),
         };
-        Box::pin(async move {
-            let stream: BoxStream<'static, _> = Box::pin(Once(Some(Ok(ModelEvent::End(Box::new(reply))))));
-            Ok(stream)
-        })
+        Box::pin(async move { Ok(Answered::events(Box::pin(Once(Some(Ok(ModelEvent::End(Box::new(reply)))))))) })
+    }
+
+    fn embed(&self, _call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        Box::pin(std::future::ready(Err(only_core())))
     }
 
     fn describe(&self, _route: &str) -> Option<ModelInfo> {
@@ -84,6 +86,10 @@ impl Model for Looping {
     fn routes(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+fn only_core() -> ModelError {
+    ModelError::new(ModelErrorKind::InvalidRequest, "this model answers core requests only")
 }
 
 struct Trivial;

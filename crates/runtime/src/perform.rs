@@ -101,7 +101,7 @@ pub(crate) async fn call_model(
     if let Some(until) = not_before {
         clock.sleep_until(until).await;
     }
-    let mut stream = model.call(call).await?;
+    let mut stream = model.call(call).await?.answer.into_events()?;
     while let Some(event) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
         match event? {
             ModelEvent::End(reply) if content_bytes(&reply.message) > MAX_RESULT_BYTES => {

@@ -8,7 +8,10 @@ use bedplate_core::{
     port::{
         BoxFuture, BoxStream,
         definitions::{Definitions, PinnedAgent},
-        model::{Model, ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelReply, ModelRequest},
+        model::{
+            Answered, Asked, EmbedCall, Embeddings, Model, ModelCall, ModelError, ModelErrorKind, ModelEvent,
+            ModelInfo, ModelReply, ModelRequest,
+        },
         tools::{ToolCall, ToolError, Tools},
     },
     tool::{Annotations, Approval, ToolDefinition, ToolOutput, ToolSpec},
@@ -50,11 +53,16 @@ impl ScriptedModel {
 }
 
 impl Model for ScriptedModel {
-    fn call(&self, call: ModelCall) -> BoxFuture<'static, Result<Script, ModelError>> {
-        lock(&self.requests).push(call.request);
+    fn call(&self, call: ModelCall) -> BoxFuture<'static, Result<Answered, ModelError>> {
+        let Asked::Core(request) = call.asked else { return Box::pin(std::future::ready(Err(only_core()))) };
+        lock(&self.requests).push(request);
         let reply = lock(&self.replies).pop_front();
         let none = || ModelError::new(ModelErrorKind::InvalidRequest, "the script has no more replies");
-        Box::pin(async move { reply.ok_or_else(none) })
+        Box::pin(async move { reply.map(Answered::events).ok_or_else(none) })
+    }
+
+    fn embed(&self, _call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        Box::pin(std::future::ready(Err(no_embeddings())))
     }
 
     fn describe(&self, _route: &str) -> Option<ModelInfo> {
@@ -64,6 +72,18 @@ impl Model for ScriptedModel {
     fn routes(&self) -> Vec<String> {
         vec!["scripted".to_owned()]
     }
+}
+
+/// Returns what a model says that reads no dialect.
+#[must_use]
+pub fn only_core() -> ModelError {
+    ModelError::new(ModelErrorKind::InvalidRequest, "this model answers core requests only")
+}
+
+/// Returns what a model says that makes no embeddings.
+#[must_use]
+pub fn no_embeddings() -> ModelError {
+    ModelError::new(ModelErrorKind::InvalidRequest, "this model makes no embeddings")
 }
 
 /// Returns a finished reply of these blocks.

@@ -7,9 +7,14 @@ use crate::{
     time::Timestamp,
     tool::ToolSpec,
 };
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// A request to a model in core form.
 #[derive(Clone, Debug, PartialEq)]
@@ -174,21 +179,246 @@ pub struct ModelCall {
     /// On whose behalf.
     pub caller: Caller,
     /// What is asked.
-    pub request: ModelRequest,
+    pub asked: Asked,
+    /// Whether the reply is wanted piece by piece as it is made. A whole one comes as its events all the same.
+    pub stream: bool,
     /// When the caller stops waiting.
     pub deadline: Option<Timestamp>,
 }
 
+impl ModelCall {
+    /// Returns a streamed call of `request` without a deadline.
+    #[must_use]
+    pub fn new(caller: Caller, request: ModelRequest) -> Self {
+        Self { caller, asked: Asked::Core(request), stream: true, deadline: None }
+    }
+}
+
+/// A request in one of its two forms.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// In core form.
+    Core(ModelRequest),
+    /// As a client sent it.
+    Raw(RawRequest),
+}
+
+impl Asked {
+    /// Returns the route or model that is asked for.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        match self {
+            Self::Core(request) => &request.model,
+            Self::Raw(request) => &request.model,
+        }
+    }
+}
+
+/// A request as a client sent it. A provider of the same dialect gets it with unknown fields kept byte for byte; for
+/// any other the gateway decodes it, and answers with events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawRequest {
+    /// The dialect's name (`NAME` of its module).
+    pub dialect: &'static str,
+    /// The route that is asked for.
+    pub model: String,
+    /// A JSON object in UTF-8.
+    pub body: Bytes,
+    /// Where in `body` the value of the model's name stands, with its quotes; empty where it stands in no body.
+    pub model_at: Range<usize>,
+    /// Headers of the dialect that its providers take (`anthropic-beta`, …), by name in small letters.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// The events of a reply as they come.
+pub type Events = BoxStream<'static, Result<ModelEvent, ModelError>>;
+
+/// What a model says to a call that it accepted.
+pub enum Answer {
+    /// In core form.
+    Events(Events),
+    /// In the dialect of a raw request.
+    Raw(RawReply),
+}
+
+impl Answer {
+    /// Returns the events of an answer to a core request.
+    ///
+    /// # Errors
+    /// [`ModelErrorKind::InvalidReply`] when the model broke the port's promise and answered in its own dialect.
+    pub fn into_events(self) -> Result<Events, ModelError> {
+        match self {
+            Self::Events(events) => Ok(events),
+            Self::Raw(_) => Err(ModelError::new(
+                ModelErrorKind::InvalidReply,
+                "the model answered in a dialect that nobody asked for",
+            )),
+        }
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Events(_) => f.write_str("Events(…)"),
+            Self::Raw(reply) => reply.fmt(f),
+        }
+    }
+}
+
+/// A reply in its provider's own bytes.
+#[derive(Debug)]
+pub struct RawReply {
+    /// The media type of the body.
+    pub content_type: String,
+    /// The body.
+    pub body: RawBody,
+}
+
+/// The bytes of a raw reply.
+pub enum RawBody {
+    /// A whole reply.
+    Whole(Bytes, RawEnd),
+    /// A stream. Unless it fails it ends with exactly one `End`, which comes only after the dialect's terminal event; a
+    /// stream that ends without it was cut.
+    Stream(BoxStream<'static, Result<RawPiece, ModelError>>),
+}
+
+impl std::fmt::Debug for RawBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(bytes, end) => f.debug_tuple("Whole").field(&bytes.len()).field(end).finish(),
+            Self::Stream(_) => f.write_str("Stream(…)"),
+        }
+    }
+}
+
+/// A piece of a raw stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RawPiece {
+    /// Whole events of the dialect, one or more.
+    Bytes(Bytes),
+    /// The reply is complete.
+    End(RawEnd),
+}
+
+/// What was read of a raw reply as it passed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RawEnd {
+    /// Tokens, as the provider counted them; zero where it said nothing.
+    pub usage: Usage,
+    /// Money, in millionths of a US dollar; absent where no price is known.
+    pub cost: Option<u64>,
+}
+
+/// What the port returns for a call.
+#[derive(Debug)]
+pub struct Answered {
+    /// What the model says.
+    pub answer: Answer,
+    /// What became known of the call so far; it goes on being written while the answer is read.
+    pub notes: Arc<Notes>,
+}
+
+impl Answered {
+    /// Returns an answer of `events` about which nothing is noted.
+    #[must_use]
+    pub fn events(events: Events) -> Self {
+        Self { answer: Answer::Events(events), notes: Arc::default() }
+    }
+}
+
+/// What is noted about one call on its way, for its record and for the headers of the reply. Shared by all who handle
+/// the call.
+#[derive(Debug, Default)]
+pub struct Notes(Mutex<Noted>);
+
+impl Notes {
+    /// Returns notes that begin with `noted`.
+    #[must_use]
+    pub fn of(noted: Noted) -> Self {
+        Self(Mutex::new(noted))
+    }
+
+    /// Changes what is noted.
+    pub fn note(&self, change: impl FnOnce(&mut Noted)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Returns what is noted so far.
+    #[must_use]
+    pub fn read(&self) -> Noted {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// See [`Notes`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Noted {
+    /// The route that was asked for.
+    pub route: Option<Arc<str>>,
+    /// Why the route chose this model.
+    pub reason: Option<Arc<str>>,
+    /// The model that answers, by its name in the configuration.
+    pub target: Option<Arc<str>>,
+    /// What stands behind that name.
+    pub info: Option<Arc<ModelInfo>>,
+    /// Requests that were sent to providers.
+    pub attempts: u32,
+    /// What the cache said: `hit`, `semantic_hit`, `miss` or `bypass`; none where there is no cache.
+    pub cache: Option<&'static str>,
+    /// In which way the answer is less than what was asked for.
+    pub degraded: Option<Arc<str>>,
+    /// When the first piece of the reply came.
+    pub first_piece: Option<Timestamp>,
+    /// Fields of the request that the provider will not see, as `dialect.field`.
+    pub untranslated: Vec<String>,
+}
+
+/// A call for embeddings.
+#[derive(Clone, Debug)]
+pub struct EmbedCall {
+    /// On whose behalf.
+    pub caller: Caller,
+    /// The route or model that is asked for.
+    pub model: String,
+    /// The texts.
+    pub inputs: Vec<String>,
+    /// The length of each vector; absent: the model's own.
+    pub dimensions: Option<u32>,
+    /// When the caller stops waiting.
+    pub deadline: Option<Timestamp>,
+}
+
+/// Embeddings, one for each input in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Embeddings {
+    /// The vectors, all of one length.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens; only `input` is ever used.
+    pub usage: Usage,
+    /// Money, in millionths of a US dollar; absent where no price is known.
+    pub cost: Option<u64>,
+    /// The model that answered, as its provider names it.
+    pub model: String,
+    /// The provider.
+    pub provider: String,
+}
+
 /// Models behind their routes. Dropping the future or the stream cancels the call upstream.
 pub trait Model: Send + Sync {
-    /// Returns the stream of a reply. The future resolves when the provider has accepted the request.
+    /// Returns the reply. The future resolves when the provider has accepted the request. A core request is always
+    /// answered with events; a raw one with whichever form its provider gives.
     ///
     /// # Errors
     /// [`ModelError`], both from the future and from the stream.
-    fn call(
-        &self,
-        call: ModelCall,
-    ) -> BoxFuture<'static, Result<BoxStream<'static, Result<ModelEvent, ModelError>>, ModelError>>;
+    fn call(&self, call: ModelCall) -> BoxFuture<'static, Result<Answered, ModelError>>;
+
+    /// Returns the embeddings of texts.
+    ///
+    /// # Errors
+    /// [`ModelError`]; `InvalidRequest` where the route's model makes none.
+    fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>>;
 
     /// Returns what stands behind `route` now; none when there is no such route.
     fn describe(&self, route: &str) -> Option<ModelInfo>;

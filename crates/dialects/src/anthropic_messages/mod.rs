@@ -30,6 +30,10 @@ use serde_json::json;
 /// The name under which fields without a core form are kept.
 pub const NAME: &str = "anthropic_messages";
 
+/// The name of the body of Bedrock's InvokeModel for Anthropic's models, as a dialect of its own: a request without
+/// model, and a stream whose events stand in AWS's frames.
+pub const INVOKE_NAME: &str = "bedrock_invoke";
+
 /// The model family whose seals on reasoning this dialect carries.
 pub const FAMILY: &str = "anthropic";
 

@@ -1,7 +1,7 @@
 //! Anthropic's Messages API.
 
 use super::{
-    Events, Provider, ProviderCall,
+    Provider, ProviderCall, ProviderEmbed, no_embeddings,
     upstream::{Exchange, Upstream},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 };
 use bedplate_core::port::{
     BoxFuture,
-    model::{ModelError, ModelErrorKind},
+    model::{Embeddings, Events, ModelError, ModelErrorKind},
 };
 use bedplate_dialects::anthropic_messages::{self, Decoder, EncodeOptions};
 use std::sync::Arc;
@@ -49,5 +49,9 @@ impl Provider for Anthropic {
             };
             upstream.exchange(exchange).await
         })
+    }
+
+    fn embed(&self, _: ProviderEmbed) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        no_embeddings()
     }
 }

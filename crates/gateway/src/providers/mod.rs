@@ -13,24 +13,42 @@ use crate::{
 use bedplate_core::{
     id::RunId,
     port::{
-        BoxFuture, BoxStream,
-        model::{ModelError, ModelEvent, ModelRequest},
+        BoxFuture,
+        model::{Embeddings, Events, ModelError, ModelErrorKind, ModelRequest},
     },
 };
 use std::sync::Arc;
-
-/// The stream of a provider's reply; `provider` and `cost` of its `End` are filled in by the gateway.
-pub(crate) type Events = BoxStream<'static, Result<ModelEvent, ModelError>>;
 
 /// A call as a provider gets it: `request.model` is the provider's own id of the model.
 pub(crate) struct ProviderCall {
     pub(crate) request: ModelRequest,
     pub(crate) run: Option<RunId>,
+    /// Whether the reply is wanted piece by piece.
+    #[allow(dead_code, reason = "every provider streams still")]
+    pub(crate) stream: bool,
 }
 
-/// Serves models. Dropping the future or the stream cancels the call.
+/// A call for embeddings as a provider gets it.
+#[allow(dead_code, reason = "only the stand-in embeds still")]
+pub(crate) struct ProviderEmbed {
+    pub(crate) model: String,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) dimensions: Option<u32>,
+}
+
+/// Serves models. Dropping the future or the stream cancels the call. `provider` and `cost` of a reply are filled in by
+/// the target.
 pub(crate) trait Provider: Send + Sync {
     fn call(&self, call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>>;
+
+    /// Returns the embeddings of texts; a provider without such models returns [`no_embeddings`].
+    fn embed(&self, call: ProviderEmbed) -> BoxFuture<'static, Result<Embeddings, ModelError>>;
+}
+
+/// Returns the failure of a provider that makes no embeddings.
+pub(crate) fn no_embeddings() -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+    let error = ModelError::new(ModelErrorKind::InvalidRequest, "the provider of this model makes no embeddings");
+    Box::pin(std::future::ready(Err(error)))
 }
 
 /// A provider, with what is true of all its models.

@@ -1,7 +1,7 @@
 //! OpenAI, and every server that speaks Chat Completions (vLLM, Ollama, llama.cpp, …): one dialect, small profiles.
 
 use super::{
-    Events, Provider, ProviderCall,
+    Provider, ProviderCall, ProviderEmbed, no_embeddings,
     upstream::{Exchange, Upstream},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 };
 use bedplate_core::port::{
     BoxFuture,
-    model::{ModelError, ModelErrorKind},
+    model::{Embeddings, Events, ModelError, ModelErrorKind},
 };
 use bedplate_dialects::openai_chat::{self, Decoder, EncodeOptions, MaxTokensField};
 use std::sync::Arc;
@@ -52,5 +52,9 @@ impl Provider for OpenAi {
             };
             upstream.exchange(exchange).await
         })
+    }
+
+    fn embed(&self, _: ProviderEmbed) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        no_embeddings()
     }
 }

@@ -1,6 +1,6 @@
 //! A model that answers from a script: fast, deterministic, and loud when the conversation is not the scripted one.
 
-use super::{Events, Provider, ProviderCall};
+use super::{Provider, ProviderCall, ProviderEmbed, no_embeddings};
 use crate::script::{Order, Script, Step, Steps};
 use bedplate_core::{
     id::RunId,
@@ -8,7 +8,7 @@ use bedplate_core::{
     port::{
         BoxFuture,
         clock::Clock,
-        model::{ModelError, ModelErrorKind, ModelEvent, ModelReply, ModelRequest},
+        model::{Embeddings, Events, ModelError, ModelErrorKind, ModelEvent, ModelReply, ModelRequest},
     },
 };
 use bedplate_dialects::events_of;
@@ -110,6 +110,10 @@ impl Provider for Scripted {
             }));
             Ok(events)
         })
+    }
+
+    fn embed(&self, _: ProviderEmbed) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        no_embeddings()
     }
 }
 

@@ -1,6 +1,5 @@
 //! One exchange with a provider over HTTP, whatever its dialect: send, wait with time-outs, decode, fail well.
 
-use super::Events;
 use crate::{
     config::{ConfigError, Timeouts},
     http::HttpClient,
@@ -8,7 +7,7 @@ use crate::{
 };
 use bedplate_core::port::{
     clock::Clock,
-    model::{ModelError, ModelErrorKind, ModelEvent, ModelReply},
+    model::{Events, ModelError, ModelErrorKind, ModelEvent, ModelReply},
 };
 use bedplate_dialects::{DecodeError, NameMap, StreamDecoder, StreamError, UpstreamFault, events_of};
 use bytes::Bytes;

@@ -1,6 +1,6 @@
 //! Names: routes, models, `auto`, and what stands behind them.
 
-use crate::support::{call_of, gateway, hello, options, remote, reply};
+use crate::support::{asked, call_of, gateway, hello, options, remote, reply};
 use bedplate_core::{
     agent::Price,
     message::{Message, Usage},
@@ -21,20 +21,20 @@ async fn a_route_a_model_and_the_built_in_names_can_be_called() {
     let gateway = gateway(scripted("from the script"));
     for name in ["default", "it"] {
         let mut call = hello();
-        call.request.model = name.into();
+        asked(&mut call).model = name.into();
         let reply = reply(&gateway, call).await.unwrap();
         assert_eq!((reply.message.text().as_str(), reply.provider.as_str()), ("from the script", "scripted"));
         assert!(!gateway.describe(name).unwrap().foundation_model);
     }
     for name in ["auto", "rehearsal"] {
         let mut call = hello();
-        call.request.model = name.into();
+        asked(&mut call).model = name.into();
         let reply = reply(&gateway, call).await.unwrap();
         assert_eq!(reply.provider, "rehearsal");
         assert!(!reply.message.text().is_empty());
     }
     let mut call = hello();
-    call.request.model = "nowhere".into();
+    asked(&mut call).model = "nowhere".into();
     let error = reply(&gateway, call).await.unwrap_err();
     assert_eq!((error.kind, error.kind.retryable()), (ModelErrorKind::NotFound, false));
     assert_eq!((gateway.describe("nowhere"), gateway.routes()), (None, vec!["default".to_owned()]));
@@ -99,7 +99,7 @@ async fn a_models_clamp_holds_for_every_request() {
     let gateway = gateway(ModelConfig { max_tokens: Some(50), ..remote(true, &upstream.base) });
     for (wanted, sent) in [(None, 50), (Some(20), 20), (Some(90), 50)] {
         let mut call = hello();
-        call.request.params.max_tokens = wanted;
+        asked(&mut call).params.max_tokens = wanted;
         assert!(reply(&gateway, call).await.is_err());
         assert_eq!(upstream.requests.recv().await.unwrap().1["max_tokens"], sent);
     }

@@ -127,7 +127,7 @@ async fn failures_come_as_often_as_the_script_says_for_each_run() {
 async fn a_failure_midway_comes_after_half_of_the_reply() {
     let text = "[[step]]\ntext = \"a b c d e f\"\nfail = { kind = \"broken_stream\", midway = true }\n";
     let gateway = gateway(model(Script::from_toml(text).unwrap()));
-    let mut stream = gateway.call(hello()).await.unwrap();
+    let mut stream = gateway.call(hello()).await.unwrap().answer.into_events().unwrap();
     let mut deltas = 0;
     let error = loop {
         match futures::StreamExt::next(&mut stream).await.unwrap() {

@@ -5,7 +5,7 @@ use bedplate_core::{
     port::{
         BoxFuture, Caller,
         clock::Clock,
-        model::{Model, ModelCall, ModelError, ModelEvent, ModelParams, ModelReply, ModelRequest, ToolChoice},
+        model::{Asked, Model, ModelCall, ModelError, ModelEvent, ModelParams, ModelReply, ModelRequest, ToolChoice},
     },
     time::Timestamp,
     tool::ToolSpec,
@@ -69,17 +69,23 @@ pub fn call_of(messages: Vec<Message>, tools: &[&str]) -> ModelCall {
         input_schema: serde_json::json!({"type": "object"}),
     };
     let tools: Vec<ToolSpec> = tools.iter().map(spec).collect();
-    ModelCall {
-        caller: Caller { user: "ann".into(), ..Caller::default() },
-        request: ModelRequest {
-            model: "default".into(),
-            system: vec![],
-            messages: messages.into_iter().map(Arc::new).collect(),
-            tools: tools.into(),
-            tool_choice: ToolChoice::Auto,
-            params: ModelParams::default(),
-        },
-        deadline: None,
+    let caller = Caller { user: "ann".into(), ..Caller::default() };
+    let request = ModelRequest {
+        model: "default".into(),
+        system: vec![],
+        messages: messages.into_iter().map(Arc::new).collect(),
+        tools: tools.into(),
+        tool_choice: ToolChoice::Auto,
+        params: ModelParams::default(),
+    };
+    ModelCall::new(caller, request)
+}
+
+/// The core request of a call.
+pub fn asked(call: &mut ModelCall) -> &mut ModelRequest {
+    match &mut call.asked {
+        Asked::Core(request) => request,
+        Asked::Raw(_) => panic!("a raw request"),
     }
 }
 
@@ -89,7 +95,7 @@ pub fn hello() -> ModelCall {
 
 /// Calls and collects all events.
 pub async fn events(gateway: &Gateway, call: ModelCall) -> Result<Vec<ModelEvent>, ModelError> {
-    let mut stream = gateway.call(call).await?;
+    let mut stream = gateway.call(call).await?.answer.into_events()?;
     let mut events = Vec::new();
     while let Some(event) = stream.next().await {
         events.push(event?);

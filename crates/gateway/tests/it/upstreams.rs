@@ -1,6 +1,8 @@
 //! Real exchanges over TCP with upstreams of both dialects.
 
-use crate::support::{Act, Upstream, answer, events, gateway, gateway_with, hello, options, remote, reply, stream};
+use crate::support::{
+    Act, Upstream, answer, asked, events, gateway, gateway_with, hello, options, remote, reply, stream,
+};
 use bedplate_core::{
     message::{StopReason, Usage},
     port::model::{Model, ModelErrorKind, ModelEvent},
@@ -18,7 +20,7 @@ async fn a_chat_completions_stream_becomes_a_reply_with_provider_and_cost() {
     let mut upstream = Upstream::start(vec![Act::Send(stream(OPENAI))]).await;
     let gateway = gateway(remote(true, &upstream.base));
     let mut call = hello();
-    call.request.params.max_tokens = Some(9);
+    asked(&mut call).params.max_tokens = Some(9);
     let events = events(&gateway, call).await.unwrap();
     assert!(
         events.iter().filter(|event| matches!(event, ModelEvent::TextDelta { .. })).count() == 2,
@@ -171,7 +173,7 @@ async fn pain_27_a_caller_that_drops_its_stream_or_its_call_cancels_upstream() {
     let first = OPENAI.split_inclusive("\n\n").next().unwrap();
     let mut upstream = Upstream::start(vec![Act::Send(stream(first)), Act::AwaitClose]).await;
     let gateway = gateway(remote(true, &upstream.base));
-    let mut stream = gateway.call(hello()).await.unwrap();
+    let mut stream = gateway.call(hello()).await.unwrap().answer.into_events().unwrap();
     assert!(stream.next().await.unwrap().is_ok());
     drop(stream);
     upstream.closed.recv().await.unwrap();
@@ -179,7 +181,7 @@ async fn pain_27_a_caller_that_drops_its_stream_or_its_call_cancels_upstream() {
     let mut upstream = Upstream::start(vec![Act::AwaitClose]).await;
     gateway.set_auto(&remote(true, &upstream.base)).unwrap();
     let mut call = hello();
-    call.request.model = "auto".into();
+    asked(&mut call).model = "auto".into();
     let call = gateway.call(call);
     let waiting = tokio::spawn(call);
     upstream.requests.recv().await.unwrap();

@@ -410,7 +410,7 @@ impl Actor {
         };
         let (call, deadline, work) = match intent {
             Intent::CallModel { call, request, deadline, not_before } => {
-                let asked = ModelCall { caller, request, deadline: Some(deadline) };
+                let asked = ModelCall { deadline: Some(deadline), ..ModelCall::new(caller, request) };
                 let (hub, model, clock) =
                     (Arc::clone(&self.hub), Arc::clone(&options.model), Arc::clone(&options.clock));
                 let work = Box::pin(call_model(hub, model, clock, call, asked, not_before));

@@ -8,7 +8,7 @@ use bedplate_core::{
     port::{
         BoxFuture,
         clock::Clock,
-        model::{BlockKind, Model, ModelCall, ModelError, ModelEvent, ModelInfo},
+        model::{Answered, BlockKind, EmbedCall, Embeddings, Model, ModelCall, ModelError, ModelEvent, ModelInfo},
     },
 };
 use bedplate_runtime::{Live, RunError, Subscription};
@@ -29,7 +29,7 @@ struct Slow {
 }
 
 impl Model for Slow {
-    fn call(&self, _call: ModelCall) -> BoxFuture<'static, Result<Script, ModelError>> {
+    fn call(&self, _call: ModelCall) -> BoxFuture<'static, Result<Answered, ModelError>> {
         let mut events = vec![ModelEvent::BlockStart { index: 0, kind: BlockKind::Text }];
         let word = |at| ModelEvent::TextDelta { index: 0, text: format!("w{at} ") };
         events.extend((0..self.words).map(word));
@@ -44,7 +44,11 @@ impl Model for Slow {
             }
         };
         let script: Script = stream::iter(events).then(later).boxed();
-        Box::pin(async move { Ok(script) })
+        Box::pin(async move { Ok(Answered::events(script)) })
+    }
+
+    fn embed(&self, _call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        Box::pin(std::future::ready(Err(scripted::no_embeddings())))
     }
 
     fn describe(&self, _route: &str) -> Option<ModelInfo> {

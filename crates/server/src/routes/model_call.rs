@@ -10,7 +10,7 @@ use bedplate_core::{
     id::RunId,
     port::{
         BoxStream,
-        model::{ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelReply, ModelRequest},
+        model::{Events, ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelReply, ModelRequest},
     },
 };
 use bedplate_dialects::{DecodeError, Envelope, anthropic_messages, openai_chat, untranslated};
@@ -75,7 +75,7 @@ pub(crate) fn prepare(
         untranslated: untranslated(&request.params, dialect),
     };
     let caller = identity.caller()?;
-    Ok((about, ModelCall { caller, request, deadline: None }))
+    Ok((about, ModelCall::new(caller, request)))
 }
 
 /// Returns the route that serves what a client calls a model.
@@ -143,7 +143,8 @@ fn listed(names: &[String]) -> String {
 
 /// Calls the model and reads its stream to the end.
 pub(crate) async fn whole(app: &App, call: ModelCall) -> Result<ModelReply, ApiError> {
-    let mut stream = app.model().call(call).await.map_err(model_error)?;
+    let call = ModelCall { stream: false, ..call };
+    let mut stream = events(app, call).await?;
     while let Some(event) = stream.next().await {
         if let ModelEvent::End(reply) = event.map_err(model_error)? {
             return Ok(*reply);
@@ -156,7 +157,7 @@ pub(crate) async fn whole(app: &App, call: ModelCall) -> Result<ModelReply, ApiE
 /// that takes long the stream begins all the same, and keeps its client by heartbeats. A client that hangs up drops
 /// the stream, which cancels the call upstream.
 pub(crate) async fn streamed<W: Writer>(app: &App, call: ModelCall, writer: W) -> Result<Response, ApiError> {
-    let mut events = app.model().call(call).await.map_err(model_error)?.ready_chunks(PIECE);
+    let mut events = events(app, call).await?.ready_chunks(PIECE);
     let first = match timeout(HEARTBEAT, events.next()).await {
         Ok(Some(mut first)) => match first.first_mut() {
             Some(Err(_)) => return Err(first.swap_remove(0).map_or_else(model_error, |_| model_error(cut()))),
@@ -173,6 +174,12 @@ pub(crate) async fn streamed<W: Writer>(app: &App, call: ModelCall, writer: W) -
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     Ok((headers, body).into_response())
+}
+
+/// Calls the model with a core request.
+async fn events(app: &App, call: ModelCall) -> Result<Events, ApiError> {
+    let answered = app.model().call(call).await.map_err(model_error)?;
+    answered.answer.into_events().map_err(model_error)
 }
 
 type Event = Result<ModelEvent, ModelError>;

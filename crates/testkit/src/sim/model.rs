@@ -2,14 +2,17 @@
 
 use crate::{
     clock::{Rng, SimClock},
-    scripted::{Script, reply},
+    scripted::{Script, no_embeddings, only_core, reply},
 };
 use bedplate_core::{
     message::{ContentBlock, Message, Role, ToolUse},
     port::{
         BoxFuture,
         clock::Clock,
-        model::{BlockKind, Model, ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelRequest},
+        model::{
+            Answered, Asked, BlockKind, EmbedCall, Embeddings, Model, ModelCall, ModelError, ModelErrorKind,
+            ModelEvent, ModelInfo, ModelRequest,
+        },
     },
 };
 use futures::{StreamExt, stream};
@@ -37,30 +40,36 @@ impl SimModel {
 }
 
 impl Model for SimModel {
-    fn call(&self, call: ModelCall) -> BoxFuture<'static, Result<Script, ModelError>> {
+    fn call(&self, call: ModelCall) -> BoxFuture<'static, Result<Answered, ModelError>> {
+        let Asked::Core(request) = call.asked else { return Box::pin(std::future::ready(Err(only_core()))) };
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = rng.below(100);
         let late = if rng.chance(30) { Duration::from_millis(rng.below(4_000)) } else { Duration::ZERO };
-        let content = content(&mut rng, &call.request);
+        let content = content(&mut rng, &request);
         let cut = usize::try_from(rng.below(4)).unwrap_or(0);
         drop(rng);
         let clock = self.clock.clone();
         let until = clock.now().after(late);
         Box::pin(async move {
             clock.sleep_until(until).await;
-            match fault {
-                0..=3 => Err(ModelError::new(ModelErrorKind::Unavailable, "overloaded")),
-                4 => Err(ModelError::new(ModelErrorKind::InvalidRequest, "no")),
+            let script: Script = match fault {
+                0..=3 => return Err(ModelError::new(ModelErrorKind::Unavailable, "overloaded")),
+                4 => return Err(ModelError::new(ModelErrorKind::InvalidRequest, "no")),
                 5..=7 => std::future::pending().await,
-                8..=10 => Ok(stream::iter(events(content).into_iter().take(cut).map(Ok)).boxed()),
+                8..=10 => stream::iter(events(content).into_iter().take(cut).map(Ok)).boxed(),
                 11..=12 => {
                     let void = [ModelEvent::TextDelta { index: 0, text: "void".to_owned() }, ModelEvent::Restart];
-                    Ok(stream::iter(void.into_iter().chain(events(content)).map(Ok)).boxed())
+                    stream::iter(void.into_iter().chain(events(content)).map(Ok)).boxed()
                 }
-                13..=25 => Ok(slowly(clock, events(content))),
-                _ => Ok(stream::iter(events(content).into_iter().map(Ok)).boxed()),
-            }
+                13..=25 => slowly(clock, events(content)),
+                _ => stream::iter(events(content).into_iter().map(Ok)).boxed(),
+            };
+            Ok(Answered::events(script))
         })
+    }
+
+    fn embed(&self, _call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        Box::pin(std::future::ready(Err(no_embeddings())))
     }
 
     fn describe(&self, _route: &str) -> Option<ModelInfo> {

@@ -1,0 +1,174 @@
+//! The inner contract: what goes through the layers of a route, and what a layer is.
+//!
+//! A layer is a [`tower_layer::Layer`] over a [`Stack`] whose service takes a [`Call`] and returns an [`Answer`]. A
+//! service is always ready: whatever it waits for, it waits for in its future. It is cloned for each call, so what it
+//! keeps stands behind an `Arc`.
+
+use bedplate_core::{
+    port::{
+        BoxFuture, Caller,
+        model::{Answer, Asked, ModelError, ModelErrorKind, ModelRequest, Notes, RawRequest},
+    },
+    time::Timestamp,
+};
+use bedplate_dialects::DecodeError;
+use std::{
+    sync::{Arc, OnceLock},
+    task::{Context, Poll},
+};
+use tower_layer::Layer;
+use tower_service::Service;
+
+/// A call on its way through the layers. A clone costs some counters and is what a second attempt is made of.
+#[derive(Clone)]
+pub(crate) struct Call {
+    /// On whose behalf.
+    pub(crate) caller: Arc<Caller>,
+    /// The route or model that the client asked for.
+    #[allow(dead_code, reason = "for the layers of routes, limits and records")]
+    pub(crate) route: Arc<str>,
+    /// What is asked; see [`Call::core`] and [`Call::raw`].
+    asked: Form,
+    /// Whether the reply is wanted piece by piece.
+    pub(crate) stream: bool,
+    /// When the caller stops waiting.
+    pub(crate) deadline: Option<Timestamp>,
+    /// What is noted for the record and the reply's headers; one for all attempts.
+    pub(crate) notes: Arc<Notes>,
+}
+
+#[derive(Clone)]
+enum Form {
+    Core(Arc<ModelRequest>),
+    Raw(Arc<RawForm>),
+}
+
+struct RawForm {
+    request: RawRequest,
+    /// The core form, made when somebody first needs it.
+    core: OnceLock<Result<Arc<ModelRequest>, DecodeError>>,
+}
+
+impl Call {
+    /// Returns the call of a client.
+    pub(crate) fn new(
+        caller: Caller,
+        route: Arc<str>,
+        asked: Asked,
+        stream: bool,
+        deadline: Option<Timestamp>,
+        notes: Arc<Notes>,
+    ) -> Self {
+        let asked = match asked {
+            Asked::Core(request) => Form::Core(Arc::new(request)),
+            Asked::Raw(request) => Form::Raw(Arc::new(RawForm { request, core: OnceLock::new() })),
+        };
+        Self { caller: Arc::new(caller), route, asked, stream, deadline, notes }
+    }
+
+    /// Returns the request in core form; a raw one is decoded once.
+    ///
+    /// # Errors
+    /// [`ModelErrorKind::InvalidRequest`] when a raw request is not what its dialect allows.
+    pub(crate) fn core(&self) -> Result<&Arc<ModelRequest>, ModelError> {
+        match &self.asked {
+            Form::Core(request) => Ok(request),
+            Form::Raw(raw) => raw
+                .core
+                .get_or_init(|| {
+                    let request = &raw.request;
+                    bedplate_dialects::decode(request.dialect, &request.body, &request.model).map(Arc::new)
+                })
+                .as_ref()
+                .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string())),
+        }
+    }
+
+    /// Returns the request as the client sent it; none where it came in core form or was changed on its way.
+    #[allow(dead_code, reason = "for targets that pass it through")]
+    pub(crate) fn raw(&self) -> Option<&RawRequest> {
+        match &self.asked {
+            Form::Core(_) => None,
+            Form::Raw(raw) => Some(&raw.request),
+        }
+    }
+
+    /// Returns the call with another request. It is in core form from here on, so no provider passes it through.
+    #[allow(dead_code, reason = "for layers that change what is asked")]
+    pub(crate) fn with_core(self, request: ModelRequest) -> Self {
+        Self { asked: Form::Core(Arc::new(request)), ..self }
+    }
+
+    /// Returns the request in core form for whoever consumes the call; it is copied only if somebody else holds it.
+    ///
+    /// # Errors
+    /// See [`Call::core`].
+    pub(crate) fn into_core(self) -> Result<ModelRequest, ModelError> {
+        let request = match self.asked {
+            Form::Core(request) => request,
+            Form::Raw(_) => Arc::clone(self.core()?),
+        };
+        Ok(Arc::try_unwrap(request).unwrap_or_else(|shared| (*shared).clone()))
+    }
+}
+
+/// What a service of a stack returns.
+pub(crate) type Answering = BoxFuture<'static, Result<Answer, ModelError>>;
+
+/// Layers over a target, built once for each configuration. A clone costs a counter.
+#[derive(Clone)]
+pub(crate) struct Stack(Arc<dyn Serve>);
+
+impl Stack {
+    /// Returns a stack of `service` alone.
+    pub(crate) fn new<S>(service: S) -> Self
+    where
+        S: Service<Call, Response = Answer, Error = ModelError, Future = Answering> + Clone + Send + Sync + 'static,
+    {
+        Self(Arc::new(service))
+    }
+
+    /// Returns the stack with `layer` around it.
+    #[allow(dead_code, reason = "for the layers of routes, limits and records")]
+    pub(crate) fn layer<L>(self, layer: &L) -> Self
+    where
+        L: Layer<Self>,
+        L::Service:
+            Service<Call, Response = Answer, Error = ModelError, Future = Answering> + Clone + Send + Sync + 'static,
+    {
+        Self::new(layer.layer(self))
+    }
+
+    /// Serves a call.
+    pub(crate) fn serve(&self, call: Call) -> Answering {
+        self.0.serve(call)
+    }
+}
+
+impl Service<Call> for Stack {
+    type Response = Answer;
+    type Error = ModelError;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Answering {
+        self.0.serve(call)
+    }
+}
+
+/// A service that many call at once.
+trait Serve: Send + Sync {
+    fn serve(&self, call: Call) -> Answering;
+}
+
+impl<S> Serve for S
+where
+    S: Service<Call, Response = Answer, Error = ModelError, Future = Answering> + Clone + Send + Sync + 'static,
+{
+    fn serve(&self, call: Call) -> Answering {
+        self.clone().call(call)
+    }
+}

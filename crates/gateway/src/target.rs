@@ -1,0 +1,157 @@
+//! The innermost service of a stack: a model at its provider, with its clamp and its price.
+
+use crate::{
+    call::{Answering, Call},
+    config::{ConfigError, ModelConfig, Options},
+    http::HttpClient,
+    prices::PriceTable,
+    providers::{self, Provider, ProviderCall, ProviderEmbed},
+    reply_stream::ReplyStream,
+};
+use bedplate_core::{
+    port::{
+        BoxFuture,
+        clock::Clock,
+        model::{Answer, EmbedCall, Embeddings, ModelError, ModelErrorKind, ModelInfo},
+    },
+    time::Timestamp,
+};
+use futures::future::{Either, select};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    task::{Context, Poll},
+};
+use tower_service::Service;
+
+/// A model, ready to be called.
+pub(crate) struct Target {
+    /// Its name in the configuration.
+    pub(crate) name: Arc<str>,
+    pub(crate) info: Arc<ModelInfo>,
+    provider: Arc<dyn Provider>,
+    max_tokens: Option<u32>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Target {
+    /// Returns the model that `config` describes under `name`.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub(crate) fn new(
+        name: &str,
+        config: &ModelConfig,
+        http: &HttpClient,
+        options: &Options,
+        prices: &PriceTable,
+    ) -> Result<Self, ConfigError> {
+        let built = providers::build(&config.provider, http, options)?;
+        let price = config.price.or_else(|| built.priced.then(|| prices.of(&config.model)).flatten());
+        let info = ModelInfo {
+            provider: built.name.to_owned(),
+            model: config.model.clone(),
+            foundation_model: built.foundation_model,
+            price,
+        };
+        Ok(Self {
+            name: name.into(),
+            info: Arc::new(info),
+            provider: built.provider,
+            max_tokens: config.max_tokens,
+            clock: Arc::clone(&options.clock),
+        })
+    }
+
+    fn call(self: Arc<Self>, call: Call) -> Answering {
+        call.notes.note(|noted| {
+            noted.target = Some(Arc::clone(&self.name));
+            noted.info = Some(Arc::clone(&self.info));
+            noted.attempts += 1;
+        });
+        let (run, stream, deadline) = (call.caller.run, call.stream, call.deadline);
+        let mut request = match call.into_core() {
+            Ok(request) => request,
+            Err(error) => return Box::pin(std::future::ready(Err(error))),
+        };
+        request.model.clone_from(&self.info.model);
+        if let Some(most) = self.max_tokens {
+            request.params.max_tokens = Some(request.params.max_tokens.map_or(most, |wanted| wanted.min(most)));
+        }
+        let opening = self.provider.call(ProviderCall { request, run, stream });
+        Box::pin(async move {
+            let opened = in_time(opening, &self.clock, deadline).await?;
+            let clock = Arc::clone(&self.clock);
+            Ok(Answer::Events(Box::pin(ReplyStream::new(opened, self, clock, deadline))))
+        })
+    }
+
+    fn embed(self: Arc<Self>, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        let EmbedCall { inputs, dimensions, deadline, .. } = call;
+        let model = self.info.model.clone();
+        let embedding = self.provider.embed(ProviderEmbed { model, inputs, dimensions });
+        Box::pin(async move {
+            let mut embeddings = in_time(embedding, &self.clock, deadline).await?;
+            embeddings.provider.clone_from(&self.info.provider);
+            if embeddings.model.is_empty() {
+                embeddings.model.clone_from(&self.info.model);
+            }
+            embeddings.cost = self.info.price.map(|price| price.cost(&embeddings.usage));
+            Ok(embeddings)
+        })
+    }
+}
+
+/// Waits for a provider until the deadline.
+async fn in_time<T>(
+    opening: BoxFuture<'static, Result<T, ModelError>>,
+    clock: &Arc<dyn Clock>,
+    deadline: Option<Timestamp>,
+) -> Result<T, ModelError> {
+    match deadline {
+        None => opening.await,
+        Some(deadline) => match select(opening, clock.sleep_until(deadline)).await {
+            Either::Left((opened, _)) => opened,
+            Either::Right(((), _)) => Err(deadline_passed()),
+        },
+    }
+}
+
+pub(crate) fn deadline_passed() -> ModelError {
+    ModelError::new(ModelErrorKind::Timeout, "the deadline passed before the model had answered")
+}
+
+/// The way to a model; the one that discovery finds may change under it.
+#[derive(Clone)]
+pub(crate) enum Door {
+    Fixed(Arc<Target>),
+    Auto(Arc<RwLock<Arc<Target>>>),
+}
+
+impl Door {
+    /// Returns the model behind it now.
+    pub(crate) fn target(&self) -> Arc<Target> {
+        match self {
+            Self::Fixed(target) => Arc::clone(target),
+            Self::Auto(slot) => Arc::clone(&slot.read().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
+    /// Returns the embeddings of the model behind it now.
+    pub(crate) fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
+        self.target().embed(call)
+    }
+}
+
+impl Service<Call> for Door {
+    type Response = Answer;
+    type Error = ModelError;
+    type Future = Answering;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call) -> Answering {
+        self.target().call(call)
+    }
+}
