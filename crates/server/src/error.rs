@@ -67,6 +67,8 @@ pub(crate) enum Shape {
     Flat,
     /// `{"message"}` with `x-amzn-errortype`, as the AWS SDKs read it.
     Aws,
+    /// `{"__type", "message"}`, as the AWS SDKs read it where the operation is named by a header.
+    AwsJson,
     /// `{"error": {"message", "type", "param", "code"}}`, as OpenAI's clients read it.
     OpenAi,
     /// `{"type": "error", "error": {"type", "message"}}`, as Anthropic's clients read it.
@@ -78,6 +80,7 @@ impl Shape {
     pub(crate) fn of_path(path: &str) -> Self {
         match path {
             "/agent" | "/prod/agent" => Self::Flat,
+            "/" => Self::AwsJson,
             "/v1/chat/completions" => Self::OpenAi,
             "/v1/messages" | "/v1/messages/count_tokens" => Self::Anthropic,
             _ if path.starts_with("/model/") => Self::Aws,
@@ -113,6 +116,7 @@ pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Respon
             status = aws_status(status);
             json!({ "message": message })
         }
+        Shape::AwsJson => json!({ "__type": aws_error_type(status), "message": message }),
         Shape::OpenAi | Shape::Anthropic => {
             let WireError { status: of_dialect, mut body, .. } = dialect_error(error, shape);
             // What a client did wrong keeps its status; what failed behind us has the one that the dialect knows.
@@ -130,7 +134,7 @@ pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Respon
     if let (Shape::Anthropic, Ok(id)) = (shape, HeaderValue::from_str(request_id)) {
         headers.insert(HeaderName::from_static("request-id"), id);
     }
-    if shape == Shape::Aws {
+    if matches!(shape, Shape::Aws | Shape::AwsJson) {
         headers.insert(
             HeaderName::from_static("x-amzn-errortype"),
             HeaderValue::from_static(aws_error_type(error.status)),

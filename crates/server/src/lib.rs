@@ -4,6 +4,7 @@
 //! Handlers are thin: they parse, call and render.
 
 pub mod access;
+mod aws;
 mod error;
 mod extract;
 pub mod key;

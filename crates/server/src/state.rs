@@ -1,6 +1,7 @@
 //! What every handler shares.
 
 use crate::{access::Access, key::Pepper, metrics::Metrics};
+use bedplate_catalog::Catalog;
 use bedplate_core::port::{
     clock::{Clock, Entropy},
     definitions::Definitions,
@@ -25,6 +26,8 @@ pub struct Options {
     pub journal: Arc<dyn Journal>,
     /// Small named records that are no run.
     pub documents: Arc<dyn Documents>,
+    /// State machines, versions, aliases and activities.
+    pub catalog: Catalog,
     /// API keys.
     pub keys: Arc<dyn Keys>,
     /// The clock.
@@ -96,6 +99,10 @@ impl App {
 
     pub(crate) fn documents(&self) -> &Arc<dyn Documents> {
         &self.0.options.documents
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.0.options.catalog
     }
 
     pub(crate) fn keys(&self) -> &dyn Keys {

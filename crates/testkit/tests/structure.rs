@@ -18,7 +18,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("gateway", &["core", "dialects", "rehearsal"]),
     ("tools", &["core"]),
     ("store", &["core"]),
-    ("server", &["core", "dialects", "engine", "project", "runtime"]),
+    ("catalog", &["core", "engine"]),
+    ("server", &["catalog", "core", "dialects", "engine", "project", "runtime"]),
     ("testkit", &["core"]),
 ];
 

@@ -22,8 +22,8 @@ mod sessions;
 mod turn_stream;
 mod users;
 
-use crate::{App, page, request};
-use axum::{Router, middleware, routing::get};
+use crate::{App, aws, page, request};
+use axum::{Router, middleware, routing::{get, post}};
 use std::time::Duration;
 use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
 use utoipa::OpenApi;
@@ -107,6 +107,7 @@ pub fn router(app: App) -> Router {
     let (router, document) = api().split_for_parts();
     let document: std::sync::Arc<str> = document.to_pretty_json().unwrap_or_default().into();
     let mut router = router
+        .route("/", post(aws::handle))
         .route("/openapi.json", get(move || openapi::json(document.clone())))
         .route("/docs", get(openapi::docs))
         .route("/assets/{*path}", get(page::asset))
