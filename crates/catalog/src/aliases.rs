@@ -152,8 +152,7 @@ impl Catalog {
         }
         let key = id(scope, &[machine, name]);
         for _ in 0..ATTEMPTS {
-            let (mut alias, revision) =
-                self.read::<Alias>(tenant, ALIASES, &key).await?.ok_or(AliasError::NotFound)?;
+            let (mut alias, revision) = self.read::<Alias>(tenant, ALIASES, &key).await?.ok_or(AliasError::NotFound)?;
             if let Some(routes) = &update.routes {
                 alias.routes.clone_from(routes);
             }

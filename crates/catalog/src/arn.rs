@@ -175,7 +175,9 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_name_is_refused_and_never_panics() {
-        for text in ["", ":", "arn:aws:states", "arn:aws:sqs:us-east-1:1:q", "arn:aws:states:us-east-1:1:stateMachine:", "x"] {
+        for text in
+            ["", ":", "arn:aws:states", "arn:aws:sqs:us-east-1:1:q", "arn:aws:states:us-east-1:1:stateMachine:", "x"]
+        {
             assert!(Arn::parse(text).is_err(), "{text}");
         }
         assert!(matches!(Arn::parse("arn:aws:states:r:1:job:x"), Err(ArnError::Kind(kind)) if kind == "job"));

@@ -12,6 +12,7 @@ mod documents;
 mod machines;
 mod names;
 mod record;
+mod resolve;
 mod tags;
 mod versions;
 

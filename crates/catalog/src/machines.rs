@@ -254,7 +254,12 @@ impl Catalog {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn machines(&self, tenant: &Tenant, scope: &Scope, query: PageQuery) -> Result<Page<Machine>, StoreError> {
+    pub async fn machines(
+        &self,
+        tenant: &Tenant,
+        scope: &Scope,
+        query: PageQuery,
+    ) -> Result<Page<Machine>, StoreError> {
         let prefix = format!("{}/", id(scope, &[]));
         let mut page: Page<Machine> = self.page(tenant, MACHINES, &prefix, &query, false).await?;
         page.items.retain(|machine| machine.origin == Origin::Api);

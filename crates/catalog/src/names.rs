@@ -29,10 +29,7 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
 /// Returns whether an alias may be called so: letters, digits, `-`, `_` and `.`, and not digits alone.
 pub(crate) fn is_alias(name: &str) -> bool {
     let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !name.is_empty()
-        && name.len() <= MAX_NAME
-        && name.chars().all(is_good)
-        && !name.chars().all(|c| c.is_ascii_digit())
+    !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(is_good) && !name.chars().all(|c| c.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -91,7 +91,13 @@ impl Catalog {
     ///
     /// # Errors
     /// [`TagError`].
-    pub async fn untag(&self, tenant: &Tenant, scope: &Scope, target: &Target, keys: &[String]) -> Result<(), TagError> {
+    pub async fn untag(
+        &self,
+        tenant: &Tenant,
+        scope: &Scope,
+        target: &Target,
+        keys: &[String],
+    ) -> Result<(), TagError> {
         let kept = |old: &[Tag]| Some(old.iter().filter(|tag| !keys.contains(&tag.key)).cloned().collect());
         self.change_tags(tenant, scope, target, kept).await
     }

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Kind},
     target::Target,
 };
+use bedplate_catalog::{Catalog, NothingDeclared};
 use bedplate_core::port::clock::{Clock, Entropy};
 use bedplate_gateway::{Gateway, Timeouts};
 use bedplate_project::{Problem, Project, ProjectHandle, Severity};
@@ -192,12 +193,19 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     });
     let token = access.admin_token.clone().unwrap_or_default();
     let instance = format!("{:032x}", rand::random::<u128>());
+    let catalog = Catalog::new(bedplate_catalog::Options {
+        documents: store.documents(),
+        declared: Arc::new(NothingDeclared),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+    });
     let app = App::new(bedplate_server::Options {
         runtime: runtime.clone(),
         definitions: Arc::new(definitions.clone()),
         model: gateway.clone(),
         journal: store.journal(),
         documents: store.documents(),
+        catalog,
         keys: store.keys(),
         clock,
         entropy,

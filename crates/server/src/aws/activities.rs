@@ -1,6 +1,10 @@
 //! Activities: CreateActivity, DescribeActivity, DeleteActivity, ListActivities.
 
-use super::{Call, Fault, Params, call::{seconds, wrong_kind}, definitions, paging};
+use super::{
+    Call, Fault, Params,
+    call::{seconds, wrong_kind},
+    definitions, paging,
+};
 use bedplate_catalog::{ActivityError, Arn, Scope, Target};
 use serde_json::{Value, json};
 
@@ -59,13 +63,9 @@ pub(super) fn named(params: &Params) -> Result<(Scope, String), Fault> {
 pub(super) fn fault(error: ActivityError, arn: &str) -> Fault {
     match error {
         ActivityError::Name(error) => error.into(),
-        ActivityError::Exists => {
-            Fault::new("ActivityAlreadyExists", format_args!("Activity Already Exists: '{arn}'"))
-        }
+        ActivityError::Exists => Fault::new("ActivityAlreadyExists", format_args!("Activity Already Exists: '{arn}'")),
         ActivityError::TooManyTags => Fault::too_many_tags(arn),
-        ActivityError::NotFound => {
-            Fault::new("ActivityDoesNotExist", format_args!("Activity Does Not Exist: '{arn}'"))
-        }
+        ActivityError::NotFound => Fault::new("ActivityDoesNotExist", format_args!("Activity Does Not Exist: '{arn}'")),
         ActivityError::Store(error) => error.into(),
     }
 }

@@ -72,10 +72,7 @@ pub(super) async fn list(call: &Call, params: &Params) -> Result<Value, Fault> {
         Target::Machine(machine) => (machine, None),
         other => return Err(super::call::wrong_kind(other)),
     };
-    call.catalog()
-        .machine(call.tenant(), &arn.scope, machine)
-        .await
-        .map_err(|error| machine_fault(error, said))?;
+    call.catalog().machine(call.tenant(), &arn.scope, machine).await.map_err(|error| machine_fault(error, said))?;
     let page = call.catalog().aliases(call.tenant(), &arn.scope, machine, version, query).await?;
     let items = page.items.iter().map(|alias| {
         json!({
@@ -114,7 +111,8 @@ fn routing(params: &Params) -> Result<Option<Routing>, Fault> {
     let Some(list) = params.list("routingConfiguration")? else { return Ok(None) };
     let mut routing: Option<Routing> = None;
     for item in list {
-        let fields = item.as_object().ok_or_else(|| params::wrong_type("routingConfiguration", "a list of structures"))?;
+        let fields =
+            item.as_object().ok_or_else(|| params::wrong_type("routingConfiguration", "a list of structures"))?;
         let item = Params::within(fields);
         let said = item.arn("stateMachineVersionArn")?;
         let weight = item.number("weight", 0..=100)?.ok_or_else(|| params::missing("weight"))?;
@@ -131,11 +129,7 @@ fn routing(params: &Params) -> Result<Option<Routing>, Fault> {
         routing.routes.push(Route { version, weight: u32::try_from(weight).unwrap_or(0) });
     }
     routing.map(Some).ok_or_else(|| {
-        Fault::constraint(
-            "routingConfiguration",
-            "Value '[]'",
-            "Member must have length greater than or equal to 1",
-        )
+        Fault::constraint("routingConfiguration", "Value '[]'", "Member must have length greater than or equal to 1")
     })
 }
 
@@ -154,7 +148,9 @@ fn fault(error: AliasError, arn: &str) -> Fault {
         )),
         AliasError::Exists => Fault::new(
             "ConflictException",
-            format_args!("Failed to create alias because an alias with the same name and a different routing configuration already exists: '{arn}'"),
+            format_args!(
+                "Failed to create alias because an alias with the same name and a different routing configuration already exists: '{arn}'"
+            ),
         ),
         AliasError::NotFound => Fault::resource_not_found(arn),
         AliasError::Contended => Fault::conflict(),

@@ -74,9 +74,13 @@ mod tests {
     fn the_scope_of_a_signature_says_region_and_account() {
         let scope = |text: &str| scope_of(text).map(|scope| (scope.region.to_string(), scope.account.to_string()));
         let of = |region: &str, account: &str| Some((region.to_owned(), account.to_owned()));
-        let signed = "AWS4-HMAC-SHA256 Credential=111111111111/20261120/eu-west-1/states/aws4_request, SignedHeaders=host";
+        let signed =
+            "AWS4-HMAC-SHA256 Credential=111111111111/20261120/eu-west-1/states/aws4_request, SignedHeaders=host";
         assert_eq!(scope(signed), of("eu-west-1", "111111111111"));
-        assert_eq!(scope("AWS4-HMAC-SHA256 Credential=AKIAX/20261120/us-east-1/states/x"), of("us-east-1", "000000000000"));
+        assert_eq!(
+            scope("AWS4-HMAC-SHA256 Credential=AKIAX/20261120/us-east-1/states/x"),
+            of("us-east-1", "000000000000")
+        );
         assert_eq!(scope("Bearer x"), None);
         assert_eq!(scope("AWS4-HMAC-SHA256 Credential=a/b/c:d/e"), None, "it would break every name");
     }

@@ -25,15 +25,16 @@ pub(super) async fn create(call: &Call, params: &Params) -> Result<Value, Fault>
         version_description: version_description(params, publish)?,
     };
     let arn = call.scope.machine(name);
-    let created = call.catalog().create_machine(call.tenant(), &call.scope, new).await.map_err(|error| match error {
-        CreateError::Name(error) => error.into(),
-        CreateError::Definition(diagnostics) => Fault::invalid_definition(&diagnostics),
-        CreateError::Exists | CreateError::OfProject => {
-            Fault::new("StateMachineAlreadyExists", format_args!("State Machine Already Exists: '{arn}'"))
-        }
-        CreateError::TooManyTags => Fault::too_many_tags(&arn),
-        CreateError::Store(error) => error.into(),
-    })?;
+    let created =
+        call.catalog().create_machine(call.tenant(), &call.scope, new).await.map_err(|error| match error {
+            CreateError::Name(error) => error.into(),
+            CreateError::Definition(diagnostics) => Fault::invalid_definition(&diagnostics),
+            CreateError::Exists | CreateError::OfProject => {
+                Fault::new("StateMachineAlreadyExists", format_args!("State Machine Already Exists: '{arn}'"))
+            }
+            CreateError::TooManyTags => Fault::too_many_tags(&arn),
+            CreateError::Store(error) => error.into(),
+        })?;
     let mut reply = json!({ "stateMachineArn": arn, "creationDate": seconds(created.machine.created_at) });
     if let Some(version) = created.version {
         reply["stateMachineVersionArn"] = call.scope.version(name, version.number).into();
@@ -89,11 +90,9 @@ async fn find(call: &Call, arn: &Arn, said: &str) -> Result<Found, Fault> {
         other => return Err(super::call::wrong_kind(other)),
     };
     match call.catalog().version(call.tenant(), &arn.scope, name, number).await {
-        Ok(version) => Ok(Found {
-            machine: version.machine,
-            description: version.description,
-            created_at: version.created_at,
-        }),
+        Ok(version) => {
+            Ok(Found { machine: version.machine, description: version.description, created_at: version.created_at })
+        }
         Err(VersionError::Store(error)) => Err(error.into()),
         Err(VersionError::NotFound | VersionError::InUse(_)) => Err(Fault::no_machine(said)),
     }

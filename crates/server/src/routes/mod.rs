@@ -23,7 +23,10 @@ mod turn_stream;
 mod users;
 
 use crate::{App, aws, page, request};
-use axum::{Router, middleware, routing::{get, post}};
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
 use std::time::Duration;
 use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
 use utoipa::OpenApi;

@@ -159,7 +159,12 @@ mod tests {
 
     #[test]
     fn only_paths_and_calls_refer_to_variables() {
-        assert_eq!(of(r#"{"InputPath": "$a.b", "OutputPath": "$.c", "Parameters": {"x": "$no", "y.$": "$b", "z.$": "$$.Task"}}"#), ["a", "b"]);
+        assert_eq!(
+            of(
+                r#"{"InputPath": "$a.b", "OutputPath": "$.c", "Parameters": {"x": "$no", "y.$": "$b", "z.$": "$$.Task"}}"#
+            ),
+            ["a", "b"]
+        );
         assert_eq!(of(r#"{"Assign": {"v.$": "States.Format('{} $no', $c, $.d[0])"}}"#), ["c"]);
         assert_eq!(of(r#"{"Choices": [{"Variable": "$g", "StringEqualsPath": "$h"}]}"#), ["g", "h"]);
     }
