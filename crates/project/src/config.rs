@@ -1,5 +1,6 @@
 //! What `bedplate.toml` says: the project, its server, models, routes, databases and secrets.
 
+use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// The name of the file.
@@ -28,6 +29,35 @@ pub struct Config {
     pub secrets: Vec<String>,
     /// After how many days a session that nobody touched is removed, 1 to 36,500; none: never.
     pub retention_days: Option<u32>,
+    /// What tasks of workflows reach: the object `{functions, connections, aws, buckets}` for the room of tasks.
+    pub tasks: Value,
+    /// What workflows are besides their definition, by name.
+    pub workflows: BTreeMap<String, WorkflowConfig>,
+}
+
+impl Config {
+    /// Returns whether something is configured that answers for the function called `name`.
+    #[must_use]
+    pub fn has_function(&self, name: &str) -> bool {
+        let endpoints = &self.tasks["aws"]["endpoints"];
+        self.tasks["functions"].get(name).is_some()
+            || ["lambda", "default"].iter().any(|service| endpoints.get(service).is_some())
+    }
+}
+
+/// What a workflow is besides its definition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WorkflowConfig {
+    /// Whether its executions are Express ones.
+    pub express: bool,
+    /// The role that it names.
+    pub role: Option<String>,
+    /// What of its executions is logged, as `loggingConfiguration` says it.
+    pub logging: Option<Value>,
+    /// The line of its table in the file, from 1.
+    pub line: u32,
+    /// The column of its table.
+    pub column: u32,
 }
 
 /// How the server listens and whom it lets in.

@@ -5,6 +5,7 @@ use crate::{
     fields::{Fields, check_name},
     node::{Data, Entry, Node},
     problem::{Place, Source},
+    task_config,
 };
 use std::{
     collections::BTreeMap,
@@ -58,6 +59,7 @@ pub fn read(source: Source<'_>, table: Node, folder: &Path) -> (Config, Places) 
     if let Some(table) = fields.table("secrets") {
         config.secrets = secrets(table);
     }
+    places.function_agents = task_config::read(&mut fields, &mut config);
     fields.finish();
     (config, places)
 }
@@ -141,6 +143,8 @@ fn secrets(mut table: Fields<'_>) -> Vec<String> {
 #[derive(Debug, Default)]
 pub struct Places {
     pub default_agent: Option<Place>,
+    /// The agents that functions are.
+    pub function_agents: Vec<(Place, String)>,
 }
 
 /// Takes the table `key`, whose keys are names and whose values are tables.

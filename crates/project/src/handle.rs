@@ -3,7 +3,7 @@
 use crate::{Problem, Project, template};
 use bedplate_core::{
     agent::AgentDefinition,
-    port::definitions::{Definitions, PinnedAgent},
+    port::definitions::{Definitions, PinnedAgent, ProjectWorkflow},
     tool::ToolDefinition,
 };
 use serde_json::json;
@@ -76,6 +76,14 @@ impl Definitions for ProjectHandle {
 
     fn route_of_model_id(&self, model_id: &str) -> Option<String> {
         self.project().config.model_ids.get(model_id).cloned()
+    }
+
+    fn workflow(&self, name: &str) -> Option<Arc<ProjectWorkflow>> {
+        self.project().workflows.get(name).cloned()
+    }
+
+    fn workflows(&self) -> Vec<Arc<ProjectWorkflow>> {
+        self.project().workflows.values().cloned().collect()
     }
 
     fn project_name(&self) -> String {

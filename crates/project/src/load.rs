@@ -6,12 +6,18 @@ use crate::{
     config::{self, Config},
     config_file,
     fields::check_name,
-    parse,
+    mocks_file, parse,
     problem::{Place, Problem, Report, Source},
     prompt_file::{self, Prompt},
-    tool_file,
+    task_config, tool_file,
+    workflow_file::{self, ENDING, MOCKS_ENDING, Names},
 };
-use bedplate_core::{agent::AgentDefinition, id::ContentHash, port::definitions::PinnedAgent, tool::ToolDefinition};
+use bedplate_core::{
+    agent::AgentDefinition,
+    id::ContentHash,
+    port::definitions::{PinnedAgent, ProjectWorkflow},
+    tool::ToolDefinition,
+};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -35,6 +41,8 @@ pub struct Project {
     pub tools: BTreeMap<String, ToolDefinition>,
     /// Its prompts by name.
     pub prompts: BTreeMap<String, Prompt>,
+    /// Its workflows by name.
+    pub workflows: BTreeMap<String, Arc<ProjectWorkflow>>,
 }
 
 impl Project {
@@ -82,8 +90,15 @@ impl Loader<'_> {
         let (tools, broken) = self.tools(builtins, &config);
         let prompts = self.prompts();
         let agents = self.agents(&config, &tools, &broken);
-        if agents.is_empty() && !self.report.has_errors() {
-            source.error_with(Place::START, "missing_file", "the project has no agent", "add a file agents/<name>.md");
+        let workflows = self.workflows(source, &config, &tools, &agents);
+        if agents.is_empty() && workflows.is_empty() && !self.report.has_errors() {
+            let hint = "add a file agents/<name>.md or workflows/<name>.asl.json";
+            source.error_with(Place::START, "missing_file", "the project has no agent and no workflow", hint);
+        }
+        for (place, agent) in places.function_agents {
+            if !agents.contains_key(&agent) && !self.folder.join(format!("agents/{agent}.md")).exists() {
+                source.unknown(place, "unknown_agent", "agent", &agent, agents.keys().map(String::as_str));
+            }
         }
         match &config.default_agent {
             // An agent whose file has problems is not in the list, and those problems say enough.
@@ -101,7 +116,7 @@ impl Loader<'_> {
         }
         // What is unused shows only once everything that could use it is read.
         if !self.report.has_errors() {
-            self.unused(&tools, &agents, builtins);
+            self.unused(&tools, &agents, &workflows, builtins);
         }
         let mut pinned = BTreeMap::new();
         for (name, agent) in agents {
@@ -112,7 +127,7 @@ impl Loader<'_> {
                 }
             }
         }
-        Some(Project { folder: self.folder.to_owned(), config, agents: pinned, tools, prompts })
+        Some(Project { folder: self.folder.to_owned(), config, agents: pinned, tools, prompts, workflows })
     }
 
     /// Returns the tools, and the names of those whose file does not make one.
@@ -161,19 +176,75 @@ impl Loader<'_> {
         agents
     }
 
+    fn workflows(
+        &self,
+        main: Source<'_>,
+        config: &Config,
+        tools: &BTreeMap<String, ToolDefinition>,
+        agents: &BTreeMap<String, AgentDefinition>,
+    ) -> BTreeMap<String, Arc<ProjectWorkflow>> {
+        let tools: Vec<String> = tools.keys().cloned().collect();
+        let agents: Vec<String> = agents.keys().cloned().collect();
+        let names = Names { config, tools: &tools, agents: &agents };
+        let mut workflows = BTreeMap::new();
+        let mut known = Vec::new();
+        let mut mocks = Vec::new();
+        for file in self.files("workflows", "json") {
+            let source = Source { report: self.report, file: &file.shown };
+            if let Some(name) = file.name.strip_suffix(".asl") {
+                task_config::check_name(source, Place::START, "a workflow", name);
+                let options = config.workflows.get(name).cloned().unwrap_or_default();
+                if let Some(workflow) = workflow_file::read(source, name, &file.text, &options) {
+                    workflow_file::check_resources(source, &file.text, &names);
+                    workflows.insert(name.to_owned(), workflow);
+                }
+                known.push(name.to_owned());
+            } else if file.name.ends_with(".mocks") {
+                mocks.push(file);
+            } else {
+                let hint = format!("files here are called <name>.{ENDING} or <name>.{MOCKS_ENDING}");
+                source.warning(Place::START, "ignored_file", "this file is not read", hint);
+            }
+        }
+        for file in mocks {
+            let source = Source { report: self.report, file: &file.shown };
+            let name = file.name.trim_end_matches(".mocks");
+            let states = workflows.get(name).map(|it| workflow_file::states_of(&it.text)).unwrap_or_default();
+            let read = mocks_file::read(source, name, &file.text, &states);
+            match workflows.get_mut(name) {
+                Some(workflow) => workflow.mocks = Arc::new(read),
+                None if !known.iter().any(|known| known == name) => {
+                    let what = "workflow for these answers";
+                    source.unknown(Place::START, "unknown_workflow", what, name, known.iter().map(String::as_str));
+                }
+                None => {}
+            }
+        }
+        for (name, options) in &config.workflows {
+            if !known.contains(name) {
+                let place = Place { line: options.line, column: options.column };
+                main.unknown(place, "unknown_workflow", "workflow", name, known.iter().map(String::as_str));
+            }
+        }
+        workflows.into_iter().map(|(name, workflow)| (name, Arc::new(workflow))).collect()
+    }
+
     fn unused(
         &self,
         tools: &BTreeMap<String, ToolDefinition>,
         agents: &BTreeMap<String, AgentDefinition>,
+        workflows: &BTreeMap<String, Arc<ProjectWorkflow>>,
         builtins: &[ToolDefinition],
     ) {
         for name in tools.keys() {
             let builtin = builtins.iter().any(|tool| tool.spec.name == *name);
-            if !builtin && !agents.values().any(|agent| agent.tool(name).is_some()) {
+            let is_task = |workflow: &Arc<ProjectWorkflow>| workflow_file::uses_tool(&workflow.text, name);
+            let used = agents.values().any(|agent| agent.tool(name).is_some()) || workflows.values().any(is_task);
+            if !builtin && !used {
                 let shown = format!("tools/{name}.toml");
                 let source = Source { report: self.report, file: &shown };
                 let hint = "add it to the `tools` of an agent, or remove the file";
-                source.warning(Place::START, "unused", format!("no agent uses the tool {name:?}"), hint);
+                source.warning(Place::START, "unused", format!("no agent and no workflow uses the tool {name:?}"), hint);
             }
         }
     }
@@ -206,7 +277,10 @@ impl Loader<'_> {
                 source.warning(Place::START, "ignored_file", "this file is not read", hint);
                 continue;
             };
-            check_name(source, Place::START, "a file", name);
+            // Workflows are named as AWS names them.
+            if kind != "workflows" {
+                check_name(source, Place::START, "a file", name);
+            }
             if let Some(text) = self.text(&path, &shown) {
                 files.push(File { name: name.to_owned(), shown, text });
             }

@@ -93,6 +93,11 @@ impl Report {
         problems
     }
 
+    /// Adds a problem that is written out.
+    pub fn add(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
     /// Returns whether anything found so far keeps the project from being used.
     pub fn has_errors(&self) -> bool {
         self.problems.borrow().iter().any(|problem| problem.severity == Severity::Error)

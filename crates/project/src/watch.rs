@@ -74,7 +74,7 @@ pub fn watch(folder: &Path, changed: impl Fn() + Send + 'static) -> Result<Watch
     Ok(Watcher { _watcher: watcher })
 }
 
-const FOLDERS: [&str; 3] = ["agents", "tools", "prompts"];
+const FOLDERS: [&str; 4] = ["agents", "tools", "prompts", "workflows"];
 
 /// Watches the folders of files that exist; watching one again changes nothing.
 fn watch_folders(watcher: &mut RecommendedWatcher, root: &Path) {

@@ -7,7 +7,7 @@ use bedplate_core::{
     message::{ContentBlock, Message, Role, StopReason, ToolUse, Usage},
     port::{
         BoxFuture, BoxStream,
-        definitions::{Definitions, PinnedAgent},
+        definitions::{Definitions, PinnedAgent, ProjectWorkflow},
         model::{
             Answered, Asked, EmbedCall, Embeddings, Model, ModelCall, ModelError, ModelErrorKind, ModelEvent,
             ModelInfo, ModelReply, ModelRequest,
@@ -179,6 +179,7 @@ pub fn tool(name: &str, annotations: Annotations, approval: Approval) -> ToolDef
 #[derive(Default)]
 pub struct FixedDefinitions {
     agents: Mutex<Vec<PinnedAgent>>,
+    workflows: Mutex<Vec<Arc<ProjectWorkflow>>>,
 }
 
 impl FixedDefinitions {
@@ -193,6 +194,11 @@ impl FixedDefinitions {
     /// Replaces the agents, as an edit of the project does.
     pub fn set(&self, agents: impl IntoIterator<Item = AgentDefinition>) {
         *lock(&self.agents) = agents.into_iter().map(pinned).collect();
+    }
+
+    /// Replaces the workflows, as an edit of the project does.
+    pub fn set_workflows(&self, workflows: impl IntoIterator<Item = ProjectWorkflow>) {
+        *lock(&self.workflows) = workflows.into_iter().map(Arc::new).collect();
     }
 }
 
@@ -211,6 +217,14 @@ impl Definitions for FixedDefinitions {
 
     fn route_of_model_id(&self, _model_id: &str) -> Option<String> {
         None
+    }
+
+    fn workflow(&self, name: &str) -> Option<Arc<ProjectWorkflow>> {
+        lock(&self.workflows).iter().find(|workflow| &*workflow.name == name).cloned()
+    }
+
+    fn workflows(&self) -> Vec<Arc<ProjectWorkflow>> {
+        lock(&self.workflows).clone()
     }
 
     fn project_name(&self) -> String {
