@@ -1,6 +1,6 @@
 //! The Tasks port: what a workflow's Task state does outside.
 
-use super::{BoxFuture, BoxStream, Caller};
+use super::{BoxFuture, BoxStream, Caller, definitions::WorkflowMocks};
 use crate::{message::Message, time::Timestamp};
 use bytes::Bytes;
 use serde_json::Value;
@@ -37,6 +37,13 @@ pub enum TaskReply {
     Done(Value),
     /// The service accepted it and answered this; the result comes under the token.
     Submitted(Value),
+    /// The service accepted it and answered this; the result comes with `end` (a job that is waited for, `.sync`).
+    Job {
+        /// What the service answered at once.
+        submitted: Value,
+        /// The job's result.
+        end: BoxFuture<'static, Result<Value, TaskError>>,
+    },
     /// The file of items that a Map asked for, piece by piece, so that a large one is never whole in memory. Only a
     /// Map's reader takes this.
     Items(BoxStream<'static, Result<Bytes, TaskError>>),
@@ -47,6 +54,7 @@ impl fmt::Debug for TaskReply {
         match self {
             Self::Done(value) => f.debug_tuple("Done").field(value).finish(),
             Self::Submitted(value) => f.debug_tuple("Submitted").field(value).finish(),
+            Self::Job { submitted, .. } => f.debug_struct("Job").field("submitted", submitted).finish_non_exhaustive(),
             Self::Items(_) => f.write_str("Items"),
         }
     }
@@ -172,4 +180,21 @@ pub trait Tasks: Send + Sync {
         let _ = call;
         Ok(TaskPlan::Perform)
     }
+}
+
+/// Prepared answers of tasks, for tests of workflows. What is set answers before anything else does.
+pub trait TaskMocks: Send + Sync {
+    /// Sets the answers of all executions of a state machine, by its ARN: for each state a list of
+    /// `{"return": value}`, `{"throw": {"error", "cause"}}` or `{"never_answers": true}`, each with `"submitted"` where the
+    /// service answers first; the last one answers all further attempts. Empty: nothing is prepared any more.
+    ///
+    /// # Errors
+    /// A text that says what is wrong with `states`.
+    fn set(&self, machine: &str, states: &Value) -> Result<(), String>;
+
+    /// Sets the answers of one execution, by its ARN, from a case of a workflow's mocks file.
+    ///
+    /// # Errors
+    /// A text that names the cases that there are.
+    fn use_case(&self, execution: &str, mocks: &WorkflowMocks, case: &str) -> Result<(), String>;
 }
