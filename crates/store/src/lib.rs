@@ -1,15 +1,18 @@
-//! Journals, keys and documents in SQLite and in memory.
+//! Journals, keys, documents, call records and the ledger in SQLite and in memory.
 //!
 //! Invariant: nothing here knows a machine, a model or a tool; events are written and read, never interpreted.
 
+mod book;
+mod calls;
 mod codec;
 mod cursor;
 mod documents;
+mod fold;
 mod pack;
 mod rules;
 
 pub mod memory;
 pub mod sqlite;
 
-pub use memory::MemoryStore;
+pub use memory::{MemoryLedger, MemoryRecords, MemoryStore};
 pub use sqlite::{OpenError, Options, Store};

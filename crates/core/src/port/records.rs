@@ -273,7 +273,7 @@ pub trait Records: Send + Sync {
     /// [`RecordsError`] when the store fails.
     fn get(&self, tenant: &Tenant, id: RecordId) -> BoxFuture<'static, Result<Option<CallRecord>, RecordsError>>;
 
-    /// Returns records without payloads, newest first: those before `before`, at most `limit`.
+    /// Returns records, newest first: those before `before`, at most `limit`. A payload that there is, is empty here.
     ///
     /// # Errors
     /// [`RecordsError`] when the store fails.

@@ -3,6 +3,8 @@
 mod documents;
 mod journal;
 mod keys;
+mod ledger;
+mod records;
 mod state;
 
 use crate::rules::{Now, system_now};
@@ -10,6 +12,8 @@ use bedplate_core::{
     port::{documents::Documents, journal::Journal, keys::Keys},
     time::Timestamp,
 };
+pub use ledger::MemoryLedger;
+pub use records::MemoryRecords;
 use state::State;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -25,9 +25,12 @@ mod signals;
 mod snapshots;
 mod writer;
 
-use crate::rules::{Now, system_now};
+use crate::{
+    calls::{Calls, CallsError},
+    rules::{Now, system_now},
+};
 use bedplate_core::{
-    port::{documents::Documents, journal::Journal, keys::Keys},
+    port::{documents::Documents, journal::Journal, keys::Keys, ledger::Ledger, records::Records},
     time::Timestamp,
 };
 use checkpointer::Notice;
@@ -118,6 +121,7 @@ pub struct Store {
     readers: Arc<Readers>,
     notice: Arc<Notice>,
     threads: Vec<JoinHandle<()>>,
+    calls: Calls,
     boot: u64,
     /// Released last, after every thread has ended.
     _lock: FolderLock,
@@ -137,6 +141,10 @@ impl Store {
             LockError::Held(pid) => OpenError::Locked { folder: folder.to_owned(), pid },
             LockError::Io(error) => io(error),
         })?;
+        let calls = Calls::open(folder).map_err(|error| match error {
+            CallsError::Newer(found, newest) => OpenError::Newer { folder: folder.to_owned(), found, newest },
+            CallsError::Failed(message) => OpenError::Sqlite { folder: folder.to_owned(), message },
+        })?;
         let connections = Connections::open(folder, options.now)?;
         let boot = connections.writer.boot;
         let notice = Arc::new(Notice::default());
@@ -145,7 +153,7 @@ impl Store {
         let (readers, mut threads) = Readers::start(connections.readers).map_err(io)?;
         threads.push(checkpointer::start(connections.checkpointer, notice.clone(), writer.clone()).map_err(io)?);
         threads.push(writing);
-        Ok(Self { writer, readers, notice, threads, boot, _lock: lock })
+        Ok(Self { writer, readers, notice, threads, calls, boot, _lock: lock })
     }
 
     /// Returns the journals.
@@ -164,6 +172,18 @@ impl Store {
     #[must_use]
     pub fn documents(&self) -> Arc<dyn Documents> {
         Arc::new(SqliteDocuments { writer: self.writer.clone(), readers: self.readers.clone() })
+    }
+
+    /// Returns the ledger.
+    #[must_use]
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        self.calls.ledger()
+    }
+
+    /// Returns the call records.
+    #[must_use]
+    pub fn records(&self) -> Arc<dyn Records> {
+        self.calls.records()
     }
 
     /// Returns how often the store was opened, this time included.

@@ -6,3 +6,5 @@ mod conformance;
 mod crash;
 mod faults;
 mod files;
+mod ledger;
+mod records;

@@ -3,3 +3,5 @@
 pub mod documents;
 pub mod journal;
 pub mod keys;
+pub mod ledger;
+pub mod records;
