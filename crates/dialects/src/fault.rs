@@ -37,7 +37,7 @@ impl From<ModelErrorKind> for Fault {
             ModelErrorKind::NotFound => Self::NotFound,
             ModelErrorKind::Unauthorized => Self::Forbidden,
             ModelErrorKind::TooLarge => Self::TooLarge,
-            ModelErrorKind::RateLimited => Self::RateLimited,
+            ModelErrorKind::RateLimited | ModelErrorKind::LimitExceeded => Self::RateLimited,
             ModelErrorKind::Unavailable => Self::Overloaded,
             ModelErrorKind::Timeout => Self::Timeout,
             ModelErrorKind::BrokenStream | ModelErrorKind::InvalidReply => Self::BadUpstream,

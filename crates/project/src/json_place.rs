@@ -68,7 +68,8 @@ impl Scanner<'_> {
                 break;
             }
             let value_at = self.at;
-            let fits = rest.strip_prefix(key.as_str()).is_some_and(|more| more.is_empty() || more.starts_with(['/', '[']));
+            let fits =
+                rest.strip_prefix(key.as_str()).is_some_and(|more| more.is_empty() || more.starts_with(['/', '[']));
             if fits && best.is_none_or(|(length, ..)| key.len() >= length) {
                 best = Some((key.len(), key_at, value_at));
             }

@@ -244,7 +244,12 @@ impl Loader<'_> {
                 let shown = format!("tools/{name}.toml");
                 let source = Source { report: self.report, file: &shown };
                 let hint = "add it to the `tools` of an agent, or remove the file";
-                source.warning(Place::START, "unused", format!("no agent and no workflow uses the tool {name:?}"), hint);
+                source.warning(
+                    Place::START,
+                    "unused",
+                    format!("no agent and no workflow uses the tool {name:?}"),
+                    hint,
+                );
             }
         }
     }

@@ -121,10 +121,9 @@ fn result(file: &File<'_>, pointer: &str, answer: &Value) -> Option<MockedResult
         (None, Some(thrown)) => {
             let word = |name: &str| thrown.get(name).and_then(Value::as_str);
             match word("Error") {
-                Some(error) => Some(MockedResult::Throw {
-                    error: error.into(),
-                    cause: word("Cause").unwrap_or_default().into(),
-                }),
+                Some(error) => {
+                    Some(MockedResult::Throw { error: error.into(), cause: word("Cause").unwrap_or_default().into() })
+                }
                 None => {
                     file.wrong(&format!("{pointer}/Throw"), "\"Throw\" needs an \"Error\" that is a text");
                     None

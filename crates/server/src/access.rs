@@ -147,6 +147,7 @@ impl Identity {
             tags: said.tags,
             jurisdiction: said.jurisdiction,
             priority: said.priority,
+            cache: said.cache,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{ApiError, extract::identifier};
 use axum::http::HeaderMap;
-use bedplate_core::port::Priority;
+use bedplate_core::port::{CacheControl, Priority};
 use std::collections::BTreeMap;
 
 /// The user that a key which is bound to nobody speaks for.
@@ -30,6 +30,7 @@ pub(crate) struct Said {
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) jurisdiction: Option<String>,
     pub(crate) priority: Priority,
+    pub(crate) cache: CacheControl,
 }
 
 impl Said {
@@ -54,8 +55,26 @@ impl Said {
             Some("batch") => Priority::Batch,
             Some(_) => return Err(invalid(PRIORITY, "`interactive` or `batch`")),
         };
+        said.cache = cache_control(headers);
         Ok(said)
     }
+}
+
+/// Reads `Cache-Control`; directives that no cache of ours knows are left alone, as the standard says (RFC 9111).
+fn cache_control(headers: &HeaderMap) -> CacheControl {
+    let mut said = CacheControl::default();
+    let values = headers.get_all(axum::http::header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    for directive in values.flat_map(|value| value.split(',')) {
+        let (name, argument) = directive.split_once('=').unwrap_or((directive, ""));
+        match name.trim().to_ascii_lowercase().as_str() {
+            "no-store" => said.no_store = true,
+            "no-cache" => said.no_cache = true,
+            // An age that cannot be read is the strictest one.
+            "max-age" => said.max_age = Some(argument.trim().trim_matches('"').parse().unwrap_or(0)),
+            _ => {}
+        }
+    }
+    said
 }
 
 fn text<'a>(headers: &'a HeaderMap, header: &'static str) -> Result<Option<&'a str>, ApiError> {
@@ -113,6 +132,7 @@ mod tests {
             (SESSION, "s 1"),
             (USER, "ann"),
             (PRIORITY, "batch"),
+            ("cache-control", "No-Cache, max-age=60, private"),
         ]);
         let tags = [("project", "search"), ("team", "a b")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         let wanted = Said {
@@ -121,6 +141,7 @@ mod tests {
             tags: tags.into(),
             jurisdiction: Some("eu".into()),
             priority: Priority::Batch,
+            cache: CacheControl { no_store: false, no_cache: true, max_age: Some(60) },
         };
         assert_eq!(found, Ok(wanted));
         assert_eq!(said(&[]), Ok(Said::default()));

@@ -28,6 +28,19 @@ pub struct Caller {
     pub jurisdiction: Option<String>,
     /// Whether somebody waits for the answer.
     pub priority: Priority,
+    /// What may be answered from a cache.
+    pub cache: CacheControl,
+}
+
+/// What a client lets a cache do, as `Cache-Control` says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheControl {
+    /// Nothing of the call is kept.
+    pub no_store: bool,
+    /// The cache does not answer; it may keep the new reply.
+    pub no_cache: bool,
+    /// How old an answer may be, in seconds.
+    pub max_age: Option<u32>,
 }
 
 /// Whether somebody waits for an answer.

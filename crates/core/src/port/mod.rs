@@ -16,7 +16,7 @@ pub mod tasks;
 pub mod tools;
 pub mod workflows;
 
-pub use caller::{Caller, Priority};
+pub use caller::{CacheControl, Caller, Priority};
 use std::{future::Future, pin::Pin};
 
 /// A boxed future, as object-safe asynchronous ports return it.

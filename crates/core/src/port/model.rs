@@ -369,10 +369,42 @@ pub struct Noted {
     pub cache: Option<&'static str>,
     /// In which way the answer is less than what was asked for.
     pub degraded: Option<Arc<str>>,
+    /// What a guard did.
+    pub guard: Option<Arc<str>>,
+    /// How many markers of the provider's prompt cache were set.
+    pub prompt_cache_markers: u32,
+    /// What the answer from the cache had cost, in millionths of a US dollar.
+    pub saved: u64,
+    /// How the caller's limits stand after this call was let in.
+    pub limits: Option<Box<RateLimits>>,
     /// When the first piece of the reply came.
     pub first_piece: Option<Timestamp>,
     /// Fields of the request that the provider will not see, as `dialect.field`.
     pub untranslated: Vec<String>,
+}
+
+/// How the limits of a caller's plan stand, each by the one that is nearest to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests.
+    pub requests: Option<Meter>,
+    /// Input tokens.
+    pub input_tokens: Option<Meter>,
+    /// Output tokens.
+    pub output_tokens: Option<Meter>,
+    /// Input and output tokens together.
+    pub tokens: Option<Meter>,
+}
+
+/// How a limit stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meter {
+    /// The limit.
+    pub limit: u64,
+    /// What is left of it.
+    pub remaining: u64,
+    /// How long until all of it is free again, if nothing more comes.
+    pub reset: Duration,
 }
 
 /// A call for embeddings.
@@ -453,12 +485,14 @@ pub struct ModelError {
     pub retry_after: Option<Duration>,
     /// Tokens known to have been spent before it failed.
     pub usage: Usage,
+    /// How the limits stand that refused it, where those of a plan did.
+    pub limits: Option<Box<RateLimits>>,
 }
 
 impl ModelError {
     /// Returns an error of `kind` that says `message` and knows of no spent tokens.
     pub fn new(kind: ModelErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, usage: Usage::default() }
+        Self { kind, message: message.into(), retry_after: None, usage: Usage::default(), limits: None }
     }
 }
 
@@ -475,6 +509,8 @@ pub enum ModelErrorKind {
     TooLarge,
     /// Too many requests.
     RateLimited,
+    /// A limit or budget of the project does not allow it; waiting does not help soon.
+    LimitExceeded,
     /// The provider is overloaded or failed.
     Unavailable,
     /// A deadline passed.
@@ -501,6 +537,7 @@ impl ModelErrorKind {
             Self::Unauthorized => "model_unauthorized",
             Self::TooLarge => "model_request_too_large",
             Self::RateLimited => "model_rate_limited",
+            Self::LimitExceeded => "model_limit_exceeded",
             Self::Unavailable => "model_unavailable",
             Self::Timeout => "model_timeout",
             Self::BrokenStream => "model_broken_stream",

@@ -239,7 +239,7 @@ fn model_error(error: ModelError) -> ApiError {
         ModelErrorKind::NotFound => StatusCode::NOT_FOUND,
         ModelErrorKind::Unauthorized => StatusCode::FORBIDDEN,
         ModelErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ModelErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ModelErrorKind::RateLimited | ModelErrorKind::LimitExceeded => StatusCode::TOO_MANY_REQUESTS,
         ModelErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ModelErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ModelErrorKind::BrokenStream | ModelErrorKind::InvalidReply => StatusCode::BAD_GATEWAY,
