@@ -637,7 +637,7 @@ def test_an_aws_client_without_a_key_is_denied_and_with_one_beside_its_signature
     made = run("keys", "create", "backend", server.project, "--data", server.data, "--json")
     key = json.loads(made.stdout)["key"]
     client = bedrock_client(server)
-    with pytest.raises(client.exceptions.AccessDeniedException):
+    with pytest.raises(botocore.exceptions.ClientError, match="UnrecognizedClientException"):
         client.converse(modelId=MODEL_ID, messages=said("Hi"))
     # botocore sends its bearer token (AWS_BEARER_TOKEN_BEDROCK) over HTTPS only, so the key is a header of its own here.
     client.meta.events.register(

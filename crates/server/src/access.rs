@@ -1,13 +1,13 @@
 //! Who is let in: the source of a request (host, origin) and its credential.
 
-use crate::{App, error::ApiError, key, said::Said};
+use crate::{App, error::ApiError, key, said::Said, sigv4::Signed};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts, uri::Authority},
 };
 use bedplate_core::{
     id::{Tenant, UserId},
-    port::Caller,
+    port::{Caller, keys::ApiKey},
 };
 use std::net::IpAddr;
 
@@ -155,6 +155,18 @@ impl Identity {
         Self { tenant: Tenant::default(), user: None, agents: None, admin: true, key: None, team: None, said }
     }
 
+    fn of_key(key: ApiKey, said: Said) -> Self {
+        Self {
+            tenant: key.tenant,
+            user: key.user,
+            agents: key.agents,
+            admin: false,
+            key: Some(key.id),
+            team: key.team,
+            said,
+        }
+    }
+
     /// Returns who does what this request does, for the journal: the bound user, or whoever runs the server.
     pub(crate) fn actor(&self) -> UserId {
         self.user.clone().unwrap_or_else(|| UserId::from("operator"))
@@ -216,6 +228,9 @@ impl FromRequestParts<App> for Identity {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let access = &app.0.options.access;
         let said = Said::of(&parts.headers)?;
+        if let Some(Signed(key)) = parts.extensions.get() {
+            return Ok(Self::of_key(key.clone(), said));
+        }
         let given = credentials(&parts.headers);
         if let Some(token) = &access.admin_token
             && given.clone().any(|given| blake3::hash(given.as_bytes()) == blake3::hash(token.as_bytes()))
@@ -233,7 +248,9 @@ impl FromRequestParts<App> for Identity {
         }
         Err(match given.clone().next() {
             Some(_) => unauthorized("this is not a key of this server"),
-            None => unauthorized("a key is needed").hint("send it as x-api-key; `bedplate keys create` makes one"),
+            None => unauthorized("a key is needed")
+                .aws("MissingAuthenticationTokenException")
+                .hint("send it as x-api-key; `bedplate keys create` makes one"),
         })
     }
 }
@@ -250,15 +267,7 @@ async fn of_key(app: &App, id: &str, secret: &str, said: Said) -> Result<Identit
     if key.expires_at.is_some_and(|end| end <= now) {
         return Err(unauthorized("this key has expired"));
     }
-    Ok(Identity {
-        tenant: key.tenant,
-        user: key.user,
-        agents: key.agents,
-        admin: false,
-        key: Some(key.id),
-        team: key.team,
-        said,
-    })
+    Ok(Identity::of_key(key, said))
 }
 
 fn unauthorized(message: &'static str) -> ApiError {

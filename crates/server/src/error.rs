@@ -18,12 +18,14 @@ pub struct ApiError {
     pub(crate) message: Cow<'static, str>,
     pub(crate) hint: Option<Cow<'static, str>>,
     pub(crate) retry_after: Option<Duration>,
+    /// The exception of AWS that says it best; none: the one that goes with the status.
+    pub(crate) aws: Option<&'static str>,
 }
 
 impl ApiError {
     /// Returns an error with this status, stable code and message.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), hint: None, retry_after: None }
+        Self { status, code, message: message.into(), hint: None, retry_after: None, aws: None }
     }
 
     pub(crate) fn bad_request(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
@@ -49,6 +51,13 @@ impl ApiError {
             retry_after: Some(Duration::from_secs(1)),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "the store did not answer; try again")
         }
+    }
+
+    /// Names the exception that clients of AWS get.
+    #[must_use]
+    pub(crate) fn aws(mut self, exception: &'static str) -> Self {
+        self.aws = Some(exception);
+        self
     }
 
     #[must_use]
@@ -137,7 +146,7 @@ pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Respon
     if matches!(shape, Shape::Aws | Shape::AwsJson) {
         headers.insert(
             HeaderName::from_static("x-amzn-errortype"),
-            HeaderValue::from_static(aws_error_type(error.status)),
+            HeaderValue::from_static(error.aws.unwrap_or_else(|| aws_error_type(error.status))),
         );
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
@@ -181,6 +190,7 @@ fn aws_status(status: StatusCode) -> StatusCode {
     match status {
         StatusCode::GATEWAY_TIMEOUT => StatusCode::REQUEST_TIMEOUT,
         StatusCode::BAD_GATEWAY => StatusCode::FAILED_DEPENDENCY,
+        StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
         status => status,
     }
 }

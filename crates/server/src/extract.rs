@@ -54,7 +54,8 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, ApiError> {
+/// Reads a body, within the limit.
+pub(crate) async fn read(body: Body) -> Result<Bytes, ApiError> {
     match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::new(

@@ -15,6 +15,7 @@ mod request;
 pub mod routes;
 mod said;
 mod serve;
+pub mod sigv4;
 mod sse;
 mod state;
 mod wire;

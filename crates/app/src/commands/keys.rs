@@ -13,6 +13,7 @@ use serde_json::{Value, json as value};
 #[command(after_help = "Examples:
   bedplate keys create shop-backend
   bedplate keys create alice --user alice --agents mangaassist --expires 30d
+  bedplate keys create lambda --aws
   bedplate keys revoke 0123456789ab")]
 pub struct Args {
     #[command(subcommand)]
@@ -36,6 +37,9 @@ enum Command {
         /// The agents that it may use; default: all
         #[arg(long, value_delimiter = ',')]
         agents: Option<Vec<String>>,
+        /// An access key for AWS's clients, which sign their requests with it
+        #[arg(long)]
+        aws: bool,
         /// When it ends: 90s, 15m, 12h, 30d
         #[arg(long, value_parser = seconds)]
         expires: Option<u64>,
@@ -66,14 +70,20 @@ enum Command {
 /// When the server refuses.
 pub fn run(args: Args) -> Result<(), Error> {
     match args.command {
-        Command::Create { name, target, user, team, agents, expires, json: as_json } => {
+        Command::Create { name, target, user, team, agents, aws, expires, json: as_json } => {
             super::with_client(&target, false, async |client| {
-                let body = value!({ "name": name, "user_id": user, "team": team, "agents": agents, "expires_in_seconds": expires });
+                let body = value!({ "name": name, "user_id": user, "team": team, "agents": agents, "aws": aws, "expires_in_seconds": expires });
                 let key = client.post("/v1/keys", &body).await?;
                 if as_json {
                     json(&key);
                 } else {
-                    say(key["key"].as_str().unwrap_or_default());
+                    let text = |name: &str| key[name].as_str().unwrap_or_default();
+                    if aws {
+                        say(&format!("AWS_ACCESS_KEY_ID={}", text("access_key_id")));
+                        say(&format!("AWS_SECRET_ACCESS_KEY={}", text("secret_access_key")));
+                    } else {
+                        say(text("key"));
+                    }
                     crate::terminal::remark("keep it now: it is not shown again");
                 }
                 Ok(())

@@ -36,6 +36,9 @@ pub(crate) struct KeyRequest {
     /// The agents that it may use; absent: all.
     #[serde(default)]
     agents: Option<Vec<String>>,
+    /// Whether it is an access key for AWS's clients, which sign with it.
+    #[serde(default)]
+    aws: bool,
     /// When it ends, in seconds from now.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 3_153_600_000u64)]
@@ -56,6 +59,12 @@ pub(crate) struct KeyBody {
     /// The key itself; only in the answer that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// The access key id for AWS's clients; only in the answer that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key_id: Option<String>,
+    /// The secret access key for AWS's clients; only in the answer that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_access_key: Option<String>,
 }
 
 impl KeyBody {
@@ -70,6 +79,8 @@ impl KeyBody {
             expires_at: key.expires_at.map(rfc3339),
             revoked_at: key.revoked_at.map(rfc3339),
             key: None,
+            access_key_id: None,
+            secret_access_key: None,
         }
     }
 }
@@ -115,7 +126,8 @@ pub(crate) async fn create(
     if request.expires_in_seconds.is_some_and(|seconds| !(1..=3_153_600_000).contains(&seconds)) {
         return Err(ApiError::bad_request("invalid_expiry", "expires_in_seconds must be 1 to 3153600000"));
     }
-    let minted = key::mint(&app.0.options.pepper, || app.0.options.entropy.bytes());
+    let (pepper, random) = (&app.0.options.pepper, || app.0.options.entropy.bytes());
+    let minted = if request.aws { key::mint_aws(pepper, random) } else { key::mint(pepper, random) };
     let now = app.now();
     let stored = ApiKey {
         id: minted.id,
@@ -128,7 +140,12 @@ pub(crate) async fn create(
         expires_at: request.expires_in_seconds.map(|seconds| now.after(Duration::from_secs(seconds))),
         revoked_at: None,
     };
-    let body = KeyBody { key: Some(minted.text), ..KeyBody::of(&stored) };
+    let body = KeyBody::of(&stored);
+    let body = if request.aws {
+        KeyBody { access_key_id: Some(stored.id.clone()), secret_access_key: Some(minted.text), ..body }
+    } else {
+        KeyBody { key: Some(minted.text), ..body }
+    };
     app.keys().insert(stored, minted.hash).await.map_err(|error| ApiError::store(&error))?;
     Ok((StatusCode::CREATED, Json(body)))
 }

@@ -22,7 +22,7 @@ mod sessions;
 mod turn_stream;
 mod users;
 
-use crate::{App, aws, page, request};
+use crate::{App, aws, page, request, sigv4};
 use axum::{
     Router, middleware,
     routing::{get, post},
@@ -119,6 +119,7 @@ pub fn router(app: App) -> Router {
         router = router.route(view, get(page::document));
     }
     router
+        .layer(middleware::from_fn_with_state(app.clone(), sigv4::layer))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a handler panicked; this is a fault of ours, please report it");
             axum::response::IntoResponse::into_response(axum::http::StatusCode::INTERNAL_SERVER_ERROR)
