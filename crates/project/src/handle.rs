@@ -1,6 +1,6 @@
 //! The project as it stands now, behind the Definitions port.
 
-use crate::{Problem, Project, template};
+use crate::{Problem, Project, template::Renderer};
 use bedplate_core::{
     agent::AgentDefinition,
     port::definitions::{Definitions, PinnedAgent, ProjectWorkflow},
@@ -25,6 +25,7 @@ struct Shared {
     folder: PathBuf,
     builtins: Vec<ToolDefinition>,
     project: RwLock<Arc<Project>>,
+    renderer: Renderer,
 }
 
 /// What a reload found.
@@ -41,7 +42,8 @@ impl ProjectHandle {
     #[must_use]
     pub fn new(project: Project, builtins: Vec<ToolDefinition>) -> Self {
         let folder = project.folder.clone();
-        Self { shared: Arc::new(Shared { folder, builtins, project: RwLock::new(Arc::new(project)) }) }
+        let (project, renderer) = (RwLock::new(Arc::new(project)), Renderer::new());
+        Self { shared: Arc::new(Shared { folder, builtins, project, renderer }) }
     }
 
     /// Returns the project as it stands now.
@@ -91,9 +93,12 @@ impl Definitions for ProjectHandle {
     }
 
     fn render_system(&self, agent: &AgentDefinition, user: &str, now: &str) -> Result<Arc<str>, String> {
-        // A name is one line of bounded length, so that it cannot pretend to be part of the instructions.
-        let user: String = user.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_USER_CHARS).collect();
-        let context = json!({ "user": user, "now": now, "project": self.project_name() });
-        template::render(&agent.system, context).map(Arc::from)
+        let context = || {
+            // A name is one line of bounded length, so that it cannot pretend to be part of the instructions.
+            let user: String =
+                user.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_USER_CHARS).collect();
+            json!({ "user": user, "now": now, "project": self.project_name() })
+        };
+        self.shared.renderer.render(&agent.system, context).map(Arc::from)
     }
 }

@@ -1,6 +1,12 @@
 //! `prompts/<name>.md`: a template with variables, which its front matter may describe.
 
-use crate::{fields::Fields, front_matter::Document, parse, problem::Source, template};
+use crate::{
+    fields::Fields,
+    front_matter::Document,
+    parse,
+    problem::Source,
+    template::{self, Renderer},
+};
 
 /// A prompt template of the project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +27,7 @@ impl Prompt {
     /// # Errors
     /// What could not be rendered, for example a missing variable.
     pub fn render(&self, variables: &serde_json::Value) -> Result<String, String> {
-        template::render(&self.template, variables)
+        Renderer::new().render(&self.template, || variables)
     }
 }
 

@@ -8,12 +8,36 @@ use std::collections::BTreeSet;
 /// How many steps a template may take.
 const FUEL: u64 = 100_000;
 
-/// Renders `template` over `context`.
-///
-/// # Errors
-/// What could not be rendered.
-pub fn render(template: &str, context: impl Serialize) -> Result<String, String> {
-    environment().render_str(template, minijinja::Value::from(Serde(context))).map_err(|error| error.to_string())
+/// Renders templates; setting one up costs more than most templates, so it is kept.
+pub struct Renderer(Environment<'static>);
+
+impl Renderer {
+    /// Returns a renderer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(environment())
+    }
+
+    /// Renders `template` over `context`, which is only made when something in the template asks for it.
+    ///
+    /// # Errors
+    /// What could not be rendered.
+    pub fn render<C: Serialize>(&self, template: &str, context: impl FnOnce() -> C) -> Result<String, String> {
+        if let Some(text) = plain(template) {
+            return Ok(text.to_owned());
+        }
+        self.0.render_str(template, minijinja::Value::from(Serde(context()))).map_err(|error| error.to_string())
+    }
+}
+
+/// Returns what a template without any markup renders to.
+fn plain(template: &str) -> Option<&str> {
+    let is_markup = |pair: &[u8]| matches!(pair, [b'{', b'{' | b'%' | b'#']);
+    if template.as_bytes().windows(2).any(is_markup) || template.contains('\r') {
+        return None;
+    }
+    // As the environment does, one line break at the end goes.
+    Some(template.strip_suffix('\n').unwrap_or(template))
 }
 
 /// Checks the template `text`, whose first line is at `place`: its syntax, and that it names no variable that
@@ -86,4 +110,20 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
     environment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_without_markup_is_what_the_environment_makes_of_it() {
+        for text in ["", "\n", "a", "a\n", "a\n\n", "{ a } %} #} }}", "# a\n{\n{", "ä { % x", "a\r\n", "a\n\r\n\n"] {
+            let rendered = environment().render_str(text, ()).unwrap();
+            assert_eq!(Renderer::new().render(text, || ()).unwrap(), rendered, "{text:?}");
+        }
+        assert_eq!(plain("{{ user }}"), None);
+        assert_eq!(plain("{% if x %}"), None);
+        assert_eq!(plain("{# no #}"), None);
+    }
 }

@@ -44,9 +44,10 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
             if size > MAX_BATCH_BYTES {
                 return Err(format!("a batch of {size} bytes was never written"));
             }
-            let json = lz4_flex::block::decompress_with_dict(packed, size, FIRST_DICTIONARY)
+            let mut json = vec![0; size];
+            let written = lz4_flex::block::decompress_into_with_dict(packed, &mut json, FIRST_DICTIONARY)
                 .map_err(|error| error.to_string())?;
-            if json.len() == size { Ok(Cow::Owned(json)) } else { Err("the packed bytes end early".into()) }
+            if written == size { Ok(Cow::Owned(json)) } else { Err("the packed bytes end early".into()) }
         }
         Some((other, _)) => Err(format!("packing {other} is not known")),
         None => Err("there are no bytes".into()),

@@ -1,7 +1,6 @@
 //! Arguments against schemas, with compiled schemas kept.
 
 use bedplate_core::{
-    id::ContentHash,
     port::tools::{ToolError, ToolErrorKind},
     tool::ToolSpec,
 };
@@ -23,7 +22,8 @@ const MAX_SCHEMA_BYTES: usize = 4_000;
 /// Checks arguments.
 #[derive(Default)]
 pub struct InputCheck {
-    compiled: Mutex<HashMap<ContentHash, Arc<Validator>>>,
+    /// By the tool's name; runs may be pinned to several schemas of one name.
+    compiled: Mutex<HashMap<String, Vec<(Value, Arc<Validator>)>>>,
 }
 
 impl InputCheck {
@@ -32,7 +32,10 @@ impl InputCheck {
     /// # Errors
     /// `InvalidInput` with each place that does not fit and the schema, `Misconfigured` when the schema is none.
     pub fn check(&self, tool: &ToolSpec, input: &Value) -> Result<(), ToolError> {
-        let validator = self.validator(&tool.input_schema)?;
+        let validator = self.validator(tool)?;
+        if validator.is_valid(input) {
+            return Ok(());
+        }
         let problems: Vec<String> = validator
             .iter_errors(input)
             .take(MAX_PROBLEMS)
@@ -42,9 +45,6 @@ impl InputCheck {
                 format!("{place}: {}", cut(&error.to_string(), MAX_PROBLEM_BYTES))
             })
             .collect();
-        if problems.is_empty() {
-            return Ok(());
-        }
         let schema = tool.input_schema.to_string();
         let message = format!(
             "the arguments do not fit the schema of {}; nothing ran.\n- {}\nSchema: {}",
@@ -55,18 +55,18 @@ impl InputCheck {
         Err(ToolError { kind: ToolErrorKind::InvalidInput, message })
     }
 
-    fn validator(&self, schema: &Value) -> Result<Arc<Validator>, ToolError> {
-        let hash = ContentHash::of(schema.to_string().as_bytes());
+    fn validator(&self, tool: &ToolSpec) -> Result<Arc<Validator>, ToolError> {
+        let schema = &tool.input_schema;
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(validator) = compiled.get(&hash) {
+        let known = compiled.get(&tool.name).and_then(|known| known.iter().find(|(known, _)| known == schema));
+        if let Some((_, validator)) = known {
             return Ok(Arc::clone(validator));
         }
-        let validator = compile(schema).map_err(crate::kind::config_problem)?;
-        if compiled.len() >= MAX_COMPILED {
+        let validator = Arc::new(compile(schema).map_err(crate::kind::config_problem)?);
+        if compiled.values().map(Vec::len).sum::<usize>() >= MAX_COMPILED {
             compiled.clear();
         }
-        let validator = Arc::new(validator);
-        compiled.insert(hash, Arc::clone(&validator));
+        compiled.entry(tool.name.clone()).or_default().push((schema.clone(), Arc::clone(&validator)));
         Ok(validator)
     }
 }

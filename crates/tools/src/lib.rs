@@ -104,6 +104,14 @@ impl Tools for ToolBox {
         })
     }
 
+    fn at_once(&self, call: &ToolCall) -> Option<Result<ToolOutput, ToolError>> {
+        if call.tool.kind != builtin::KIND {
+            return None;
+        }
+        let output = self.shared.input.check(&call.tool.spec, &call.input).and_then(|()| builtin::run(call));
+        Some(output.map(|output| output::bounded(output, call.tool.max_result_bytes)))
+    }
+
     fn call(&self, call: ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {

@@ -35,6 +35,14 @@ pub trait Tools: Send + Sync {
     /// [`ToolError`] when the facts could not be had.
     fn prepare(&self, call: ToolCall) -> BoxFuture<'static, Result<Preparation, ToolError>>;
 
+    /// Returns the outcome of a call that touches nothing outside, not even to read: it hangs on the arguments and `now`
+    /// alone. Such a call may run before its intent is durable, and its result shares the intent's commit, for it has
+    /// nothing that a crash could double or lose. None: the call must be performed with [`Tools::call`].
+    fn at_once(&self, call: &ToolCall) -> Option<Result<ToolOutput, ToolError>> {
+        let _ = call;
+        None
+    }
+
     /// Runs the call and returns its output.
     ///
     /// # Errors

@@ -67,8 +67,26 @@ pub(super) fn create(writer: &mut Writer, run: &NewRun, batch: &Prepared) -> Res
         return Ok(Err(refused));
     }
     let key = insert(writer, run, "", batch)?;
-    begin(&writer.conn, &run.tenant, Current { key, seq: 0, wake_at: None, inbox: 0, tail: Tail::default() }, batch)
-        .map(Ok)
+    let current = Current { key, seq: 0, wake_at: None, inbox: 0, tail: Tail::default() };
+    refer_to_blobs(conn, &run.tenant, key, 1, batch)?;
+    let seq = write(conn, current, batch)?;
+    // What was just written is known, so it is not read again.
+    Ok(Ok(Head {
+        run: RunRef { id: run.id, key },
+        tenant: run.tenant.clone(),
+        kind: run.kind,
+        name: run.name.clone(),
+        user: run.user.clone(),
+        session: run.session.clone(),
+        parent: run.parent,
+        seq,
+        epoch: first_epoch(writer.boot),
+        wake_at: batch.due(0),
+        status: batch.status,
+        title: batch.title.clone().unwrap_or_default(),
+        created_at: batch.at,
+        touched_at: batch.at,
+    }))
 }
 
 /// Says why a run cannot be created, if so.

@@ -119,6 +119,7 @@ pub enum OpenError {
 pub struct Store {
     writer: Arc<WriterHandle>,
     readers: Arc<Readers>,
+    keys: Arc<SqliteKeys>,
     notice: Arc<Notice>,
     threads: Vec<JoinHandle<()>>,
     calls: Calls,
@@ -153,7 +154,8 @@ impl Store {
         let (readers, mut threads) = Readers::start(connections.readers).map_err(io)?;
         threads.push(checkpointer::start(connections.checkpointer, notice.clone(), writer.clone()).map_err(io)?);
         threads.push(writing);
-        Ok(Self { writer, readers, notice, threads, calls, boot, _lock: lock })
+        let keys = Arc::new(SqliteKeys::new(writer.clone(), readers.clone()));
+        Ok(Self { writer, readers, keys, notice, threads, calls, boot, _lock: lock })
     }
 
     /// Returns the journals.
@@ -165,7 +167,7 @@ impl Store {
     /// Returns the keys.
     #[must_use]
     pub fn keys(&self) -> Arc<dyn Keys> {
-        Arc::new(SqliteKeys { writer: self.writer.clone(), readers: self.readers.clone() })
+        self.keys.clone()
     }
 
     /// Returns the documents.

@@ -91,12 +91,16 @@ impl Kind for Builtin {
     }
 
     fn call(&self, call: ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>> {
-        let output = match call.tool.spec.name.as_str() {
-            "calculate" => Ok(run_calculate(&call.input)),
-            "current_time" => Ok(current_time::run(&call.input, call.now)),
-            name => Err(config_problem(format!("there is no built-in tool {name:?}"))),
-        };
-        Box::pin(std::future::ready(output))
+        Box::pin(std::future::ready(run(&call)))
+    }
+}
+
+/// Runs a call of a built-in tool.
+pub(crate) fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
+    match call.tool.spec.name.as_str() {
+        "calculate" => Ok(run_calculate(&call.input)),
+        "current_time" => Ok(current_time::run(&call.input, call.now)),
+        name => Err(config_problem(format!("there is no built-in tool {name:?}"))),
     }
 }
 
@@ -105,5 +109,50 @@ fn run_calculate(input: &Value) -> ToolOutput {
     match calculate(expression) {
         Ok(value) => ToolOutput::text(value.to_string()),
         Err(error) => ToolOutput::error(format!("cannot calculate {expression:?}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Databases, HttpLimits, Options, ToolBox};
+    use bedplate_core::{
+        port::{
+            Caller,
+            tools::{ToolErrorKind, Tools},
+        },
+        time::Timestamp,
+    };
+    use std::sync::Arc;
+
+    fn call(name: &str, input: Value) -> ToolCall {
+        ToolCall {
+            caller: Caller::default(),
+            tool: Arc::new(definition(name).expect("it is built in")),
+            input,
+            idempotency_key: String::new(),
+            deadline: Timestamp(5_000),
+            now: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn what_touches_nothing_outside_is_known_at_once_and_checked_all_the_same() {
+        let folder = std::env::temp_dir();
+        let tools = ToolBox::new(Options {
+            databases: Arc::new(Databases::open(&folder, &[]).expect("there is none to open")),
+            secrets: Arc::new(|_| None),
+            http: HttpLimits::default(),
+        });
+        let product = tools.at_once(&call("calculate", json!({ "expression": "25 * 47" })));
+        assert_eq!(product.expect("it is pure").expect("it fits"), ToolOutput::text("1175"));
+        let time = tools.at_once(&call("current_time", json!({})));
+        assert!(time.expect("it hangs on the call's time").is_ok());
+        let unfit = tools.at_once(&call("calculate", json!({ "expression": 25 })));
+        assert_eq!(unfit.expect("it is known").expect_err("it does not fit").kind, ToolErrorKind::InvalidInput);
+
+        let mut elsewhere = call("calculate", json!({}));
+        Arc::make_mut(&mut elsewhere.tool).kind = "http".to_owned();
+        assert!(tools.at_once(&elsewhere).is_none(), "what reaches outside is performed after its intent is durable");
     }
 }

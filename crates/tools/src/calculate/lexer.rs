@@ -136,7 +136,11 @@ impl Lexer<'_> {
         let (up, down) = self.exponent(start)?;
         let integer: BigInt = digits.parse().map_err(|_| error(start, "not a number".to_owned()))?;
         let ten = BigInt::from(10);
-        Ok(Token::Number(BigRational::new(integer * pow(ten.clone(), up), pow(ten, down + scale))))
+        // A whole number needs no fraction reduced.
+        Ok(Token::Number(match down + scale {
+            0 => BigRational::from_integer(integer * pow(ten, up)),
+            places => BigRational::new(integer * pow(ten.clone(), up), pow(ten, places)),
+        }))
     }
 
     /// Whether a comma and exactly three digits come next: a group of thousands.

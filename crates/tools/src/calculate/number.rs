@@ -71,15 +71,15 @@ impl Number {
     }
 
     pub(super) fn add(self, other: Self) -> Result {
-        self.both(other, |a, b| a + b, |a, b| a + b)
+        self.both(other, |a, b| whole(&a, &b, |a, b| a + b).unwrap_or_else(|| a + b), |a, b| a + b)
     }
 
     pub(super) fn subtract(self, other: Self) -> Result {
-        self.both(other, |a, b| a - b, |a, b| a - b)
+        self.both(other, |a, b| whole(&a, &b, |a, b| a - b).unwrap_or_else(|| a - b), |a, b| a - b)
     }
 
     pub(super) fn multiply(self, other: Self) -> Result {
-        self.both(other, |a, b| a * b, |a, b| a * b)
+        self.both(other, |a, b| whole(&a, &b, |a, b| a * b).unwrap_or_else(|| a * b), |a, b| a * b)
     }
 
     pub(super) fn divide(self, other: Self) -> Result {
@@ -302,6 +302,11 @@ fn exact_text(value: &BigRational) -> Option<String> {
     let scaled = value * BigRational::from_integer(pow(BigInt::from(10), places));
     let digits = scaled.numer().magnitude().to_string();
     (rest.is_one() && digits.len() <= MAX_DIGITS).then(|| place(value.is_negative(), &digits, places))
+}
+
+/// Returns what `of` makes of two whole numbers, for which nothing has to be reduced; none when one is a fraction.
+fn whole(a: &BigRational, b: &BigRational, of: impl FnOnce(&BigInt, &BigInt) -> BigInt) -> Option<BigRational> {
+    (a.is_integer() && b.is_integer()).then(|| BigRational::from_integer(of(a.numer(), b.numer())))
 }
 
 /// Returns `digits` with the decimal point `places` from the right.
