@@ -54,6 +54,31 @@ pub(crate) fn unpack(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     }
 }
 
+/// The largest content that [`restore`] gives back.
+const MAX_CONTENT: usize = 256 * 1024 * 1024;
+
+/// Packs content of any kind without a dictionary, after its size (four bytes, little endian).
+pub(crate) fn shrink(content: &[u8]) -> Vec<u8> {
+    let mut packed = vec![0; 4 + lz4_flex::block::get_maximum_output_size(content.len())];
+    // The output holds whatever the input is, so this cannot fail.
+    let written = lz4_flex::block::compress_into(content, &mut packed[4..]).unwrap_or_default();
+    packed[..4].copy_from_slice(&u32::try_from(content.len()).unwrap_or(u32::MAX).to_le_bytes());
+    packed.truncate(4 + written);
+    packed
+}
+
+/// Returns what [`shrink`] packed; the error says what is wrong with the bytes.
+pub(crate) fn restore(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let (size, packed) = bytes.split_first_chunk().ok_or("the packed bytes end early")?;
+    let size = u32::from_le_bytes(*size) as usize;
+    if size > MAX_CONTENT {
+        return Err(format!("content of {size} bytes was never written"));
+    }
+    let mut content = vec![0; size];
+    let written = lz4_flex::block::decompress_into(packed, &mut content).map_err(|error| error.to_string())?;
+    if written == size { Ok(content) } else { Err("the packed bytes end early".into()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +91,16 @@ mod tests {
         for json in [Vec::new(), b"[]".to_vec(), event, noise, vec![b'x'; MAX_BATCH_BYTES]] {
             assert_eq!(unpack(&pack(json.clone())).unwrap(), json);
         }
+    }
+
+    #[test]
+    fn content_that_shrank_is_restored_and_damage_is_an_error() {
+        for content in [Vec::new(), b"abcabcabcabcabcabcabcabc".to_vec(), vec![7; 1_000_000]] {
+            let packed = shrink(&content);
+            assert_eq!(restore(&packed).unwrap(), content);
+            assert!((0..packed.len().min(64)).all(|cut| restore(&packed[..cut]).is_err()));
+        }
+        assert!(restore(&[255, 255, 255, 255, 0]).is_err(), "a size that would take all memory");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{rows, worker::Worker};
 use crate::fold::{Figures, Fold, time_value};
+use crate::pack;
 use bedplate_core::{
     id::{RecordId, Tenant},
     port::{
@@ -106,8 +107,7 @@ fn append(conn: &mut Connection, records: &[CallRecord]) -> Result<()> {
         for record in records {
             rows::insert(&mut insert, record)?;
             if let Some(payload) = &record.payload {
-                let [request, response] =
-                    [&payload.request, &payload.response].map(|it| lz4_flex::compress_prepend_size(it));
+                let [request, response] = [&payload.request, &payload.response].map(|content| pack::shrink(content));
                 log.execute((record.tenant.as_str(), &record.id.0[..], request, response))?;
             }
         }
@@ -122,9 +122,7 @@ fn get(conn: &Connection, tenant: &Tenant, id: RecordId) -> Result<Option<CallRe
     let sql = "SELECT request, response FROM payload WHERE tenant = ?1 AND id = ?2";
     let read = |row: &rusqlite::Row<'_>| Ok([row.get::<_, Vec<u8>>(0)?, row.get(1)?]);
     if let Some([request, response]) = conn.prepare_cached(sql)?.query_row(key, read).optional()? {
-        let plain = |packed: Vec<u8>| {
-            lz4_flex::decompress_size_prepended(&packed).map_err(|error| rows::unreadable(error.to_string()))
-        };
+        let plain = |packed: Vec<u8>| pack::restore(&packed).map_err(rows::unreadable);
         record.payload = Some(Box::new(Payload { request: plain(request)?.into(), response: plain(response)?.into() }));
     }
     Ok(Some(record))
