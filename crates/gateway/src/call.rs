@@ -35,6 +35,8 @@ pub(crate) struct Call {
     pub(crate) deadline: Option<Timestamp>,
     /// What is noted for the record and the reply's headers; one for all attempts.
     pub(crate) notes: Arc<Notes>,
+    /// The jurisdictions that routes have bound the call to, besides the caller's own.
+    pub(crate) within: Arc<[Arc<str>]>,
 }
 
 #[derive(Clone)]
@@ -49,6 +51,15 @@ struct RawForm {
     core: OnceLock<Result<Arc<ModelRequest>, DecodeError>>,
 }
 
+impl Form {
+    fn of(asked: Asked) -> Self {
+        match asked {
+            Asked::Core(request) => Self::Core(Arc::new(request)),
+            Asked::Raw(request) => Self::Raw(Arc::new(RawForm { request, core: OnceLock::new() })),
+        }
+    }
+}
+
 impl Call {
     /// Returns the call of a client.
     pub(crate) fn new(
@@ -59,11 +70,8 @@ impl Call {
         deadline: Option<Timestamp>,
         notes: Arc<Notes>,
     ) -> Self {
-        let asked = match asked {
-            Asked::Core(request) => Form::Core(Arc::new(request)),
-            Asked::Raw(request) => Form::Raw(Arc::new(RawForm { request, core: OnceLock::new() })),
-        };
-        Self { caller: Arc::new(caller), route, asked, stream, deadline, notes }
+        let (caller, asked) = (Arc::new(caller), Form::of(asked));
+        Self { caller, route, asked, stream, deadline, notes, within: Arc::default() }
     }
 
     /// Returns the request in core form; a raw one is decoded once.
@@ -97,6 +105,11 @@ impl Call {
     #[allow(dead_code, reason = "for layers that change what is asked")]
     pub(crate) fn with_core(self, request: ModelRequest) -> Self {
         Self { asked: Form::Core(Arc::new(request)), ..self }
+    }
+
+    /// Returns the call with another request.
+    pub(crate) fn with_asked(self, asked: Asked) -> Self {
+        Self { asked: Form::of(asked), ..self }
     }
 
     /// Returns the request in core form for whoever consumes the call; it is copied only if somebody else holds it.

@@ -1,6 +1,10 @@
 //! What a gateway is made from: models, routes, and the world around it.
 
-use crate::{script::Script, secret::Secret};
+use crate::{
+    route::config::{ModelPolicy, RouteConfig},
+    script::Script,
+    secret::Secret,
+};
 use bedplate_core::{agent::Price, port::clock::Clock};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -15,8 +19,10 @@ pub const REHEARSAL: &str = "rehearsal";
 pub struct Config {
     /// The models that a route can name. A model can also be called by its own name.
     pub models: BTreeMap<String, ModelConfig>,
-    /// For each route the name of a model, [`AUTO`] or [`REHEARSAL`].
-    pub routes: BTreeMap<String, String>,
+    /// What is said of models besides who provides them.
+    pub policies: BTreeMap<String, ModelPolicy>,
+    /// The routes; they name models, [`AUTO`], [`REHEARSAL`] or other routes.
+    pub routes: BTreeMap<String, RouteConfig>,
 }
 
 /// A model.
@@ -113,6 +119,15 @@ pub enum ConfigError {
         /// What it names.
         model: String,
     },
+    /// A route without any model.
+    #[error("the route `{0}` names no model")]
+    EmptyRoute(String),
+    /// A route that leads back to itself.
+    #[error("the route `{0}` leads back to itself")]
+    CircularRoute(String),
+    /// A regular expression or schema that is none.
+    #[error("a rule or check of a route cannot be used: {0}")]
+    BadCheck(String),
     /// A model under a name that is taken.
     #[error("`{0}` is the name of a built-in model")]
     ReservedName(String),

@@ -5,6 +5,13 @@ use crate::{
     config::{AUTO, Config, ConfigError, ModelConfig, Options, REHEARSAL},
     http::HttpClient,
     prices::PriceTable,
+    route::{
+        build::{Builder, Built},
+        config::RouteConfig,
+        dice::Dice,
+        guard::{Guard, ModelHealth},
+        residency::{Candidates, Leg},
+    },
     target::{Door, Target},
 };
 use bedplate_core::port::{
@@ -13,7 +20,7 @@ use bedplate_core::port::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 /// Models behind their routes. It is shared, and its configuration can be swapped while calls are under way; a call
@@ -25,6 +32,9 @@ pub struct Gateway {
     auto: Arc<RwLock<Arc<Target>>>,
     rehearsal: Arc<Target>,
     table: RwLock<Table>,
+    dice: Arc<Dice>,
+    /// What watches over each model; it outlives a change of the configuration.
+    guards: Mutex<HashMap<String, Arc<Guard>>>,
 }
 
 /// What can be called by which name: the routes, and the models by their own names.
@@ -38,8 +48,11 @@ struct Table {
 struct Entry {
     name: Arc<str>,
     stack: Stack,
-    /// The model that stands for the route in descriptions, and that makes its embeddings.
-    door: Door,
+    /// The model that stands for the route in descriptions.
+    described: Arc<Leg>,
+    /// The models that may make its embeddings, in order.
+    legs: Vec<Arc<Leg>>,
+    jurisdiction: Option<String>,
 }
 
 impl Gateway {
@@ -61,7 +74,16 @@ impl Gateway {
         let prices = PriceTable::built_in();
         let rehearsal = Arc::new(Target::new(REHEARSAL, &ModelConfig::rehearsal(), &http, &options, &prices)?);
         let auto = Arc::new(RwLock::new(Arc::clone(&rehearsal)));
-        let gateway = Self { options, http, prices, auto, rehearsal, table: RwLock::default() };
+        let gateway = Self {
+            options,
+            http,
+            prices,
+            auto,
+            rehearsal,
+            table: RwLock::default(),
+            dice: Arc::new(Dice::new()),
+            guards: Mutex::default(),
+        };
         gateway.reload(config)?;
         Ok(Arc::new(gateway))
     }
@@ -86,6 +108,16 @@ impl Gateway {
         Ok(())
     }
 
+    /// Returns how each model does, by name.
+    #[must_use]
+    pub fn health(&self) -> Vec<ModelHealth> {
+        let now = self.options.clock.now();
+        let guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<ModelHealth> = guards.iter().map(|(name, guard)| guard.describe(name, now)).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
     fn table_of(&self, config: Config) -> Result<Table, ConfigError> {
         let mut doors: BTreeMap<String, Door> = BTreeMap::new();
         doors.insert(AUTO.to_owned(), Door::Auto(Arc::clone(&self.auto)));
@@ -96,25 +128,23 @@ impl Gateway {
                 return Err(ConfigError::ReservedName(name.clone()));
             }
         }
-        let mut entries: HashMap<String, Arc<Entry>> =
-            doors.iter().map(|(name, door)| (name.clone(), entry(name, door))).collect();
-        for (route, model) in &config.routes {
-            let Some(door) = doors.get(model) else {
-                return Err(ConfigError::UnknownModel { route: route.clone(), model: model.clone() });
-            };
-            entries.insert(route.clone(), entry(route, door));
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        let Config { policies, routes, .. } = config;
+        let mut builder = Builder::new(&self.options.clock, &self.dice, &doors, &policies, &routes, &mut guards);
+        let mut entries: HashMap<String, Arc<Entry>> = HashMap::new();
+        // A model by its own name is a route to it alone; a route of the same name goes before it.
+        let models = doors.keys().map(|name| (name, RouteConfig::from(name.as_str())));
+        for (name, config) in models.chain(routes.iter().map(|(name, config)| (name, config.clone()))) {
+            let Built { stack, described, legs } = builder.route(name, &config)?;
+            let entry = Entry { name: name.as_str().into(), stack, described, legs, jurisdiction: config.jurisdiction };
+            entries.insert(name.clone(), Arc::new(entry));
         }
-        Ok(Table { entries, routes: config.routes.into_keys().collect() })
+        Ok(Table { entries, routes: routes.into_keys().collect() })
     }
 
     fn entry(&self, name: &str) -> Option<Arc<Entry>> {
         self.table.read().unwrap_or_else(PoisonError::into_inner).entries.get(name).map(Arc::clone)
     }
-}
-
-/// Returns what stands behind `name`, with the layers around it that its configuration asks for.
-fn entry(name: &str, door: &Door) -> Arc<Entry> {
-    Arc::new(Entry { name: name.into(), stack: Stack::new(door.clone()), door: door.clone() })
 }
 
 impl Model for Gateway {
@@ -131,13 +161,19 @@ impl Model for Gateway {
 
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
         match self.entry(&call.model) {
-            Some(entry) => entry.door.embed(call),
+            Some(entry) => {
+                let bound = entry.jurisdiction.as_deref();
+                match Candidates::embedding(&entry.legs, &entry.name, &call.caller, bound) {
+                    Ok(candidates) => candidates.first().embed(call),
+                    Err(error) => Box::pin(std::future::ready(Err(error))),
+                }
+            }
             None => Box::pin(std::future::ready(Err(unknown(&call.model)))),
         }
     }
 
     fn describe(&self, route: &str) -> Option<ModelInfo> {
-        self.entry(route).map(|entry| (*entry.door.target().info).clone())
+        self.entry(route).map(|entry| (*entry.described.info()).clone())
     }
 
     fn routes(&self) -> Vec<String> {

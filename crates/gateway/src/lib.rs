@@ -1,10 +1,11 @@
 //! Model providers, routing and prices behind the Model port.
 //!
-//! A call names a route; the route names a model; the model has a provider. What a provider does with the call is in
-//! `providers/`, one file each, and `providers/mod.rs` is the list of them.
+//! A call names a route; the route chooses among models (`route/`) and survives their failures (`resilience/`); the model
+//! has a provider. What a provider does with the call is in `providers/`, one file each, and `providers/mod.rs` is the
+//! list of them.
 //!
-//! Invariant: nothing here reads the environment, knows a route of the HTTP API, or retries; whoever called decides
-//! whether to call again.
+//! Invariant: nothing here reads the environment or knows a route of the HTTP API. A call is repeated only where its
+//! route says so, within the route's budget, and never after something of its answer has been passed on.
 
 mod call;
 pub mod config;
@@ -14,6 +15,8 @@ mod http;
 mod prices;
 mod providers;
 mod reply_stream;
+mod resilience;
+mod route;
 pub mod script;
 mod secret;
 mod target;
@@ -21,4 +24,15 @@ mod target;
 pub use config::{Config, ConfigError, Endpoint, ModelConfig, Options, ProviderConfig, Timeouts};
 pub use gateway::Gateway;
 pub use prices::{PriceTable, PriceTableError};
+pub use resilience::{breaker::BreakerPolicy, concurrency::ConcurrencyPolicy, deadline::Waits, retry::RetryPolicy};
+pub use route::{
+    config::{
+        Accept, AdmissionConfig, Aggregate, DegradeConfig, ModelPolicy, RouteConfig, Rule, Sticky, Strategy, TierConfig,
+    },
+    facts::knows_language,
+    guard::{GuardPolicy, ModelHealth},
+    learned::{Example, Prompt, Report, Router},
+    pick::Metric,
+    residency::Place,
+};
 pub use secret::Secret;

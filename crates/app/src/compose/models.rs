@@ -4,7 +4,7 @@ use super::Setup;
 use crate::error::{Error, Kind};
 use bedplate_core::port::model::Model;
 use bedplate_gateway::{
-    Config, Endpoint, Gateway, ModelConfig, ProviderConfig, Secret,
+    Config, Endpoint, Gateway, ModelConfig, ProviderConfig, RouteConfig, Secret,
     config::{AUTO, REHEARSAL},
     discover::{self, OLLAMA},
     script::Script,
@@ -26,9 +26,9 @@ pub fn config(project: &Project, folder: &Path) -> Result<Config, Error> {
             RouteTarget::Rehearsal => REHEARSAL.to_owned(),
             RouteTarget::Model(model) => model.clone(),
         };
-        (name.clone(), target)
+        (name.clone(), RouteConfig::from(target))
     });
-    Ok(Config { models, routes: routes.collect() })
+    Ok(Config { models, routes: routes.collect(), ..Config::default() })
 }
 
 fn one(name: &str, model: &bedplate_project::ModelConfig, folder: &Path) -> Result<ModelConfig, Error> {

@@ -42,14 +42,12 @@ async fn a_route_a_model_and_the_built_in_names_can_be_called() {
 
 #[tokio::test]
 async fn auto_is_swapped_while_the_gateway_serves() {
-    let routes = [("default".to_owned(), "auto".to_owned())].into();
-    let gateway = Gateway::new(Config { models: Default::default(), routes }, options()).unwrap();
+    let routes = [("default".to_owned(), "auto".into())].into();
+    let gateway = Gateway::new(Config { routes, ..Config::default() }, options()).unwrap();
     assert_eq!(gateway.describe("default").unwrap().provider, "rehearsal");
     gateway.set_auto(&scripted("real")).unwrap();
     assert_eq!(reply(&gateway, hello()).await.unwrap().message.text(), "real");
-    gateway
-        .reload(Config { models: Default::default(), routes: [("other".to_owned(), "auto".to_owned())].into() })
-        .unwrap();
+    gateway.reload(Config { routes: [("other".to_owned(), "auto".into())].into(), ..Config::default() }).unwrap();
     assert_eq!(
         (gateway.describe("default"), gateway.describe("other").unwrap().provider),
         (None, "scripted".to_owned())
@@ -59,10 +57,10 @@ async fn auto_is_swapped_while_the_gateway_serves() {
 #[test]
 fn a_wrong_configuration_is_refused_and_the_old_one_stays() {
     let gateway = gateway(scripted("x"));
-    let unknown = Config { models: Default::default(), routes: [("a".to_owned(), "b".to_owned())].into() };
+    let unknown = Config { routes: [("a".to_owned(), "b".into())].into(), ..Config::default() };
     let error = ConfigError::UnknownModel { route: "a".into(), model: "b".into() };
     assert_eq!(gateway.reload(unknown), Err(error));
-    let reserved = Config { models: [("auto".to_owned(), scripted("x"))].into(), routes: Default::default() };
+    let reserved = Config { models: [("auto".to_owned(), scripted("x"))].into(), ..Config::default() };
     assert_eq!(gateway.reload(reserved), Err(ConfigError::ReservedName("auto".into())));
     for address in ["ftp://x", "not an address", "http://", "127.0.0.1:1"] {
         assert_eq!(gateway.set_auto(&remote(true, address)), Err(ConfigError::BadAddress(address.into())), "{address}");

@@ -49,7 +49,8 @@ pub fn gateway(model: ModelConfig) -> Arc<Gateway> {
 
 pub fn gateway_with(model: ModelConfig, options: Options) -> Arc<Gateway> {
     let models = [("it".to_owned(), model)].into();
-    Gateway::new(Config { models, routes: [("default".to_owned(), "it".to_owned())].into() }, options).unwrap()
+    Gateway::new(Config { models, routes: [("default".to_owned(), "it".into())].into(), ..Config::default() }, options)
+        .unwrap()
 }
 
 pub fn remote(openai: bool, base_url: &str) -> ModelConfig {

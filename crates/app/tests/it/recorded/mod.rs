@@ -137,7 +137,11 @@ impl<'a> World<'a> {
             max_tokens: None,
             price: None,
         };
-        let config = Config { models: [(name, model)].into(), routes: [("default".into(), self.case.name())].into() };
+        let config = Config {
+            models: [(name, model)].into(),
+            routes: [("default".into(), self.case.name().into())].into(),
+            ..Config::default()
+        };
         let options = bedplate_gateway::Options { clock: Arc::new(SystemClock), timeouts: Timeouts::default() };
         Runtime::start(Options {
             journal,

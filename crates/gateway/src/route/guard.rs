@@ -1,0 +1,187 @@
+//! What watches over one model, whichever routes lead to it: its breaker, its places, and what is known of it.
+
+use crate::resilience::{
+    breaker::{Admission, Breaker, BreakerPolicy, Outcome, Phase},
+    concurrency::{Concurrency, ConcurrencyPolicy, Permit, Sample},
+    health::Health,
+};
+use bedplate_core::{
+    port::{
+        clock::Clock,
+        model::{ModelError, ModelErrorKind},
+    },
+    time::Timestamp,
+};
+use std::{sync::Arc, time::Duration};
+
+/// How a model is watched over.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GuardPolicy {
+    /// When calls stop going to it.
+    pub breaker: BreakerPolicy,
+    /// How many go at once.
+    pub concurrency: ConcurrencyPolicy,
+}
+
+/// See the module.
+pub(crate) struct Guard {
+    pub(crate) policy: GuardPolicy,
+    pub(crate) breaker: Breaker,
+    pub(crate) concurrency: Arc<Concurrency>,
+    pub(crate) health: Health,
+}
+
+/// How a model does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelHealth {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `closed`, `open` or `half_open`.
+    pub breaker: &'static str,
+    /// Calls under way.
+    pub in_flight: u32,
+    /// How many may be.
+    pub limit: u32,
+    /// Seconds until the first token, expected.
+    pub latency: f64,
+    /// The part of calls that fail, 0 to 1.
+    pub errors: f64,
+}
+
+/// A call that a guard let through. It is over when this is dropped; what came of it is said before.
+pub(crate) struct Visit {
+    guard: Arc<Guard>,
+    clock: Arc<dyn Clock>,
+    admission: Admission,
+    permit: Permit,
+    tokens: u64,
+    begun: Timestamp,
+    outcome: Outcome,
+}
+
+/// The longest that a target's word keeps calls away from it.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+impl Guard {
+    /// Returns a guard that knows nothing yet.
+    pub(crate) fn new(policy: GuardPolicy) -> Arc<Self> {
+        Arc::new(Self {
+            policy,
+            breaker: Breaker::new(policy.breaker),
+            concurrency: Concurrency::new(policy.concurrency),
+            health: Health::default(),
+        })
+    }
+
+    /// Returns how the model `name` does at `now`.
+    pub(crate) fn describe(&self, name: &str, now: Timestamp) -> ModelHealth {
+        let (in_flight, limit) = self.concurrency.level();
+        let reading = self.health.read(now);
+        let breaker = match self.breaker.phase(now) {
+            Phase::Closed => "closed",
+            Phase::Open => "open",
+            Phase::HalfOpen => "half_open",
+        };
+        ModelHealth {
+            name: name.to_owned(),
+            breaker,
+            in_flight,
+            limit,
+            latency: reading.latency,
+            errors: reading.errors,
+        }
+    }
+
+    /// Lets a call of about `tokens` of input through.
+    ///
+    /// # Errors
+    /// Why it does not, with the time after which it may.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        clock: &Arc<dyn Clock>,
+        tokens: u64,
+        last_resort: bool,
+    ) -> Result<Visit, ModelError> {
+        let now = clock.now();
+        if let Some(wait) = self.health.wait(now) {
+            return Err(later(ModelErrorKind::RateLimited, "the model's provider asked for a pause", wait));
+        }
+        let Some(permit) = self.concurrency.enter() else {
+            let wait = Duration::from_secs_f64(self.health.read(now).latency.clamp(0.1, 10.0));
+            return Err(later(ModelErrorKind::RateLimited, "the model has as many calls as it can take", wait));
+        };
+        let admission = self.breaker.admit(now, last_resort);
+        if let Admission::No { after } = admission {
+            return Err(later(ModelErrorKind::Unavailable, "the model has failed too often of late", after));
+        }
+        self.health.begin(tokens);
+        Ok(Visit {
+            guard: Arc::clone(self),
+            clock: Arc::clone(clock),
+            admission,
+            permit,
+            tokens,
+            begun: now,
+            outcome: Outcome::Unknown,
+        })
+    }
+}
+
+impl Visit {
+    /// Notes that the first token came.
+    pub(crate) fn answered(&self) {
+        let now = self.clock.now();
+        let latency = now.since(self.begun);
+        self.guard.health.answered(now, latency);
+        self.permit.note(Sample::Answered(latency));
+    }
+
+    /// Notes that the call ended well.
+    pub(crate) fn succeeded(mut self) -> Self {
+        self.outcome = Outcome::Success;
+        self.guard.health.outcome(false);
+        self
+    }
+
+    /// Notes that it failed. `impatient` means that the caller's own deadline ended it.
+    pub(crate) fn failed(mut self, error: &ModelError, impatient: bool) -> Self {
+        let now = self.clock.now();
+        self.outcome = match error.kind {
+            ModelErrorKind::InvalidRequest | ModelErrorKind::TooLarge => Outcome::Success,
+            // A caller who hardly waits must not be able to close a model for everybody else.
+            ModelErrorKind::Timeout if impatient && !self.is_late(now) => Outcome::Unknown,
+            ModelErrorKind::Timeout
+            | ModelErrorKind::NotFound
+            | ModelErrorKind::Unauthorized
+            | ModelErrorKind::RateLimited
+            | ModelErrorKind::Unavailable
+            | ModelErrorKind::BrokenStream
+            | ModelErrorKind::InvalidReply => Outcome::Failure,
+        };
+        self.guard.health.outcome(self.outcome == Outcome::Failure);
+        if matches!(error.kind, ModelErrorKind::RateLimited | ModelErrorKind::Unavailable) {
+            self.permit.note(Sample::Overloaded);
+            if let Some(wait) = error.retry_after {
+                self.guard.health.exhausted(now.after(wait.min(LONGEST_WAIT)));
+            }
+        }
+        self
+    }
+
+    /// Returns whether the target takes much longer than it usually does.
+    fn is_late(&self, now: Timestamp) -> bool {
+        let usual = self.guard.health.read(now).latency;
+        usual > 0.0 && now.since(self.begun).as_secs_f64() > usual * 3.0
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.guard.health.end(self.tokens);
+        self.guard.breaker.report(self.clock.now(), self.admission, self.outcome);
+    }
+}
+
+fn later(kind: ModelErrorKind, message: &str, wait: Duration) -> ModelError {
+    ModelError { retry_after: Some(wait), ..ModelError::new(kind, message) }
+}
