@@ -58,7 +58,8 @@ pub fn other_target_may_help(kind: ModelErrorKind) -> bool {
         | ModelErrorKind::Unauthorized
         | ModelErrorKind::NotFound
         | ModelErrorKind::TooLarge => true,
-        ModelErrorKind::InvalidRequest => false,
+        // The caller's own limit is the same everywhere.
+        ModelErrorKind::InvalidRequest | ModelErrorKind::LimitExceeded => false,
     }
 }
 

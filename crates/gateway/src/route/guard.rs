@@ -147,7 +147,9 @@ impl Visit {
     pub(crate) fn failed(mut self, error: &ModelError, impatient: bool) -> Self {
         let now = self.clock.now();
         self.outcome = match error.kind {
-            ModelErrorKind::InvalidRequest | ModelErrorKind::TooLarge => Outcome::Success,
+            ModelErrorKind::InvalidRequest | ModelErrorKind::TooLarge | ModelErrorKind::LimitExceeded => {
+                Outcome::Success
+            }
             // A caller who hardly waits must not be able to close a model for everybody else.
             ModelErrorKind::Timeout if impatient && !self.is_late(now) => Outcome::Unknown,
             ModelErrorKind::Timeout

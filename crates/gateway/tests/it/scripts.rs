@@ -118,6 +118,8 @@ async fn failures_come_as_often_as_the_script_says_for_each_run() {
             let error = reply(&gateway, of_run(run, hello())).await.unwrap_err();
             assert_eq!((error.kind, error.message.as_str()), (ModelErrorKind::RateLimited, "slow"));
             assert_eq!(error.retry_after, Some(Duration::from_millis(5)));
+            // Before that time the gateway itself turns callers away.
+            tokio::time::sleep(Duration::from_millis(6)).await;
         }
         assert_eq!(reply(&gateway, of_run(run, hello())).await.unwrap().message.text(), "ok then");
     }
