@@ -17,6 +17,7 @@ mod state;
 mod states;
 mod step;
 pub mod time;
+pub mod trial;
 
 pub use definition::Definition;
 pub use state::WorkflowState;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// A decision while it is made.
+#[derive(Debug)]
 pub(super) struct Plan {
     pub work: WorkflowState,
     pub now: Timestamp,
@@ -54,6 +55,16 @@ impl Plan {
     pub(super) fn token(&self) -> Arc<str> {
         let digest = Sha256::new().chain_update(b"token").chain_update(self.entropy()).finalize();
         STANDARD.encode(digest).into()
+    }
+
+    /// Returns what is decided so far.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.decision.events
+    }
+
+    /// Returns what is to be done.
+    pub(super) fn intents(&self) -> &[Intent] {
+        &self.decision.intents
     }
 
     pub(super) fn done(self) -> Decision {

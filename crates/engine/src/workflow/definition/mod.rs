@@ -43,6 +43,11 @@ impl Definition {
     pub fn parse(text: &str) -> Result<Self, InvalidDefinition> {
         parse::parse(text)
     }
+
+    /// Returns what of `text` could be read, and everything that is wrong or odd with it.
+    pub(super) fn read(text: &str) -> (Option<Self>, Vec<Diagnostic>) {
+        parse::read(text, MachineType::Standard)
+    }
 }
 
 /// States that lead to each other: the whole workflow, a branch, or what a Map does with an item.

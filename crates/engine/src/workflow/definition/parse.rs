@@ -50,7 +50,8 @@ pub(super) fn parse(text: &str) -> Result<Definition, InvalidDefinition> {
     }
 }
 
-fn read(text: &str, machine_type: MachineType) -> (Option<Definition>, Vec<Diagnostic>) {
+/// Returns what could be read, and everything that is wrong or odd with it.
+pub(super) fn read(text: &str, machine_type: MachineType) -> (Option<Definition>, Vec<Diagnostic>) {
     let findings = Findings::default();
     let definition = read_noting(text, machine_type, &findings);
     (definition, findings.into_list())

@@ -83,6 +83,12 @@ impl<'a> Lazy<'a> {
         self
     }
 
+    /// Returns the same with an object that is given and not made.
+    #[must_use]
+    pub fn given(self, object: Arc<Value>) -> Self {
+        Self { object: OnceCell::from(object), ..self }
+    }
+
     /// Returns the source of randomness.
     #[must_use]
     pub const fn entropy(&self) -> &'a Entropy {
@@ -103,17 +109,18 @@ impl<'a> Lazy<'a> {
     fn make(&self) -> Value {
         let Facts { execution, started, state, entered, retries, item, .. } = &self.facts;
         let mut object = Map::new();
-        object.insert(
-            "Execution".into(),
-            json!({
-                "Id": execution.execution,
-                "Input": execution.input,
-                "StartTime": time::format(*started),
-                "Name": execution.name,
-                "RoleArn": execution.role,
-                "RedriveCount": 0,
-            }),
-        );
+        let mut about = json!({
+            "Id": execution.execution,
+            "Input": execution.input,
+            "StartTime": time::format(*started),
+            "Name": execution.name,
+            "RoleArn": if execution.role.is_empty() { Value::Null } else { (*execution.role).into() },
+        });
+        // An execution of an Express state machine is never driven again.
+        if !execution.execution.contains(":express:") {
+            about["RedriveCount"] = 0.into();
+        }
+        object.insert("Execution".into(), about);
         object.insert("StateMachine".into(), json!({"Id": execution.machine, "Name": execution.machine_name}));
         let mut state = json!({"Name": state, "EnteredTime": time::format(*entered)});
         if let (Some(retries), Value::Object(state)) = (retries, &mut state) {

@@ -93,7 +93,7 @@ fn rows(reader: &Reader, text: &str) -> Result<Vec<Arc<Value>>, Problem> {
 }
 
 /// Returns the items in batches, when the Map wants them so.
-pub(super) fn batch(map: &Map, env: &Env<'_>, items: Vec<Arc<Value>>) -> Result<Vec<Arc<Value>>, Problem> {
+pub(in crate::workflow) fn batch(map: &Map, env: &Env<'_>, items: Vec<Arc<Value>>) -> Result<Vec<Arc<Value>>, Problem> {
     let Some(batcher) = &map.batcher else { return Ok(items) };
     let limit = |field, quantity: &Option<_>| -> Result<usize, Problem> {
         let number = quantity.as_ref().map(|quantity| Number { field, quantity }.whole(env)).transpose()?;

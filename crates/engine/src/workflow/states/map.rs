@@ -47,7 +47,8 @@ pub(super) fn begin(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map) 
     tolerated.map(drop)
 }
 
-fn tolerance(map: &Map, env: &Env<'_>) -> Result<Tolerance, Problem> {
+/// Returns how many failures of iterations the Map takes.
+pub(in crate::workflow) fn tolerance(map: &Map, env: &Env<'_>) -> Result<Tolerance, Problem> {
     let count = map
         .tolerated_count
         .as_ref()
@@ -71,7 +72,8 @@ fn run_arn(step: &Step<'_>, plan: &Plan, map: &Map) -> Arc<str> {
     format!("{machine}/{label}:{}", entropy.uuid()).into()
 }
 
-fn find_items(map: &Map, env: &Env<'_>) -> Result<Vec<Arc<Value>>, Problem> {
+/// Returns what the Map iterates over, when nothing is read from outside.
+pub(in crate::workflow) fn find_items(map: &Map, env: &Env<'_>) -> Result<Vec<Arc<Value>>, Problem> {
     let value = match (&map.items, &map.items_path) {
         (Some(template), _) => {
             let value = template.fill(env, "Items")?;
@@ -86,7 +88,8 @@ fn find_items(map: &Map, env: &Env<'_>) -> Result<Vec<Arc<Value>>, Problem> {
         (None, Some(path)) => {
             let value = path.value(env)?;
             if !is_list(map, &value) {
-                let path = &path.text;
+                // A path into the context object is told as one below it.
+                let path = path.text.strip_prefix('$').filter(|path| path.starts_with('$')).unwrap_or(&path.text);
                 return Err(Problem::runtime(format_args!("Reference path \"{path}\" must point to array.")));
             }
             value

@@ -9,7 +9,8 @@ mod pass;
 mod task;
 pub(super) mod wait;
 
-pub(super) use items::read as read_items;
+pub(super) use items::{batch, read as read_items};
+pub(super) use map::{find_items, tolerance};
 
 use super::{
     definition::{Body, ResultFlow},

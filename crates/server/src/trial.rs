@@ -1,0 +1,75 @@
+//! Trials of single states, for the AWS face and the native one.
+
+use crate::{App, access::Identity};
+use bedplate_core::port::{
+    Caller,
+    tasks::{TaskCall, TaskReply},
+};
+use bedplate_engine::workflow::trial::{self, Answer, Begun, Inspection, Mock, Status, TrialError, Wanted};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Why a state was not tested.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It cannot be tested so.
+    Trial(TrialError),
+    /// Its task would be performed, and nobody says with whose rights.
+    NoRole,
+}
+
+/// Tests a state; a Task without a mock is performed for real.
+pub(crate) async fn run(
+    app: &App,
+    identity: &Identity,
+    wanted: Wanted<'_>,
+    has_role: bool,
+) -> Result<Answer, Refused> {
+    let names = wanted.names.clone();
+    let attempt = wanted.configuration.retries.unwrap_or(0);
+    let pending = match trial::begin(wanted).map_err(Refused::Trial)? {
+        Begun::Done(answer) => return Ok(*answer),
+        Begun::Call(pending) if has_role => pending,
+        Begun::Call(_) => return Err(Refused::NoRole),
+    };
+    let call = TaskCall {
+        caller: Caller { tenant: identity.tenant.clone(), user: identity.actor(), ..Caller::default() },
+        execution: names.execution,
+        workflow: names.machine_name,
+        state: trial::STATE_NAME.into(),
+        resource: Arc::clone(&pending.resource),
+        input: Arc::clone(&pending.input),
+        idempotency_key: pending.token.to_string(),
+        token: Arc::clone(&pending.token),
+        attempt,
+        deadline: pending.deadline,
+    };
+    let given = match app.tasks().perform(call).await {
+        Ok(TaskReply::Done(output) | TaskReply::Submitted(output)) => Mock::Result(Arc::new(output)),
+        Err(error) => Mock::Error { error: error.error, cause: error.cause },
+    };
+    Ok(pending.finish(given))
+}
+
+/// Returns how a trial ended, as the service writes it.
+pub(crate) const fn status(status: Status) -> &'static str {
+    match status {
+        Status::Succeeded => "SUCCEEDED",
+        Status::Failed => "FAILED",
+        Status::Retriable => "RETRIABLE",
+        Status::CaughtError => "CAUGHT_ERROR",
+    }
+}
+
+/// Says the numbers of a Map.
+pub(crate) fn numbers(seen: &Inspection, said: &mut Map<String, Value>) {
+    if let Some(most) = seen.max_concurrency {
+        said.insert("maxConcurrency".into(), most.into());
+    }
+    if let Some(count) = seen.tolerated_count {
+        said.insert("toleratedFailureCount".into(), count.into());
+    }
+    if let Some(part) = seen.tolerated_percentage {
+        said.insert("toleratedFailurePercentage".into(), json!(part));
+    }
+}
