@@ -30,50 +30,17 @@ pub use self::{
 
 use bedplate_core::port::{
     clock::{Clock, Entropy},
+    definitions::Definitions,
     documents::{DocumentError, Documents},
 };
 use std::sync::Arc;
-
-/// A workflow that the project declares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declared {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub kind: Kind,
-    /// The text of its definition, as it is written.
-    pub definition: Arc<str>,
-}
-
-/// The workflows of the project, as they stand now.
-pub trait DeclaredWorkflows: Send + Sync {
-    /// Returns the workflow called `name`.
-    fn workflow(&self, name: &str) -> Option<Declared>;
-
-    /// Returns all, sorted by name.
-    fn workflows(&self) -> Vec<Declared>;
-}
-
-/// A project without workflows.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NothingDeclared;
-
-impl DeclaredWorkflows for NothingDeclared {
-    fn workflow(&self, _: &str) -> Option<Declared> {
-        None
-    }
-
-    fn workflows(&self) -> Vec<Declared> {
-        Vec::new()
-    }
-}
 
 /// What the catalog is made of.
 pub struct Options {
     /// Where it keeps things.
     pub documents: Arc<dyn Documents>,
     /// What the project declares.
-    pub declared: Arc<dyn DeclaredWorkflows>,
+    pub definitions: Arc<dyn Definitions>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Unpredictable bytes, for revisions and the choice by weight.

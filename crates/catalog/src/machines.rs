@@ -1,14 +1,14 @@
 //! State machines: made, changed, shown, removed.
 
 use crate::{
-    Catalog, Declared, Kind, Logging, Machine, NameError, Origin, Page, PageQuery, Scope, StoreError, Tag, Version,
+    Catalog, Kind, Logging, Machine, NameError, Origin, Page, PageQuery, Scope, StoreError, Tag, Version,
     check_name,
     documents::{ALIASES, ATTEMPTS, DEFINITIONS, MACHINES, VERSIONS, id},
     tags,
 };
 use bedplate_core::{
     id::{ContentHash, RunId, Tenant},
-    port::documents::Precondition,
+    port::{definitions::ProjectWorkflow, documents::Precondition},
     time::Timestamp,
 };
 use bedplate_engine::workflow::definition::{self, Diagnostic, MachineType, Severity};
@@ -149,6 +149,11 @@ fn errors(text: &str, kind: Kind) -> Result<(), Vec<Diagnostic>> {
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
+/// Returns the revision of a workflow of the project: what its file says.
+fn revision_of(definition: ContentHash) -> Option<String> {
+    Some(definition.to_string()[..32].to_owned())
+}
+
 /// Returns whether `machine` is what `new` asks for, as Step Functions compares a repeated request: tags and role may
 /// differ.
 fn is_same(machine: &Machine, new: &NewMachine) -> bool {
@@ -172,7 +177,7 @@ impl Catalog {
     ) -> Result<Created, CreateError> {
         check_name(&new.name)?;
         errors(&new.definition, new.kind).map_err(CreateError::Definition)?;
-        if self.0.declared.workflow(&new.name).is_some() {
+        if self.0.definitions.workflow(&new.name).is_some() {
             return Err(CreateError::OfProject);
         }
         let tags = tags::merged(&[], &new.tags).ok_or(CreateError::TooManyTags)?;
@@ -213,7 +218,7 @@ impl Catalog {
     /// # Errors
     /// [`MachineError`].
     pub async fn machine(&self, tenant: &Tenant, scope: &Scope, name: &str) -> Result<Machine, MachineError> {
-        if let Some(declared) = self.0.declared.workflow(name) {
+        if let Some(declared) = self.0.definitions.workflow(name) {
             return Ok(self.of_project(tenant, scope, &declared).await?);
         }
         let found = self.read(tenant, MACHINES, &id(scope, &[name])).await?;
@@ -225,23 +230,24 @@ impl Catalog {
         &self,
         tenant: &Tenant,
         scope: &Scope,
-        declared: &Declared,
+        declared: &ProjectWorkflow,
     ) -> Result<Machine, StoreError> {
-        let definition = ContentHash::of(declared.definition.as_bytes());
+        let definition = declared.hash;
+        let kind = if declared.express { Kind::Express } else { Kind::Standard };
         let kept = self.read::<Machine>(tenant, MACHINES, &id(scope, &[&declared.name])).await?;
         let base = kept.map(|(machine, _)| machine).filter(|machine| machine.origin == Origin::Project);
         Ok(match base {
-            Some(machine) => Machine { kind: declared.kind, definition, ..machine },
+            Some(machine) => Machine { kind, definition, revision: revision_of(definition), ..machine },
             None => Machine {
-                name: declared.name.clone(),
-                kind: declared.kind,
+                name: declared.name.to_string(),
+                kind,
                 definition,
-                role: format!("arn:aws:iam::{}:role/bedplate", scope.account),
+                role: declared.role.as_deref().map_or_else(|| format!("arn:aws:iam::{}:role/bedplate", scope.account), Into::into),
                 logging: Logging::default(),
                 tracing: false,
                 encryption: None,
                 tags: Vec::new(),
-                revision: Some(definition.to_string()[..32].to_owned()),
+                revision: revision_of(definition),
                 versions: 0,
                 created_at: Timestamp(0),
                 updated_at: Timestamp(0),
@@ -263,9 +269,9 @@ impl Catalog {
         let prefix = format!("{}/", id(scope, &[]));
         let mut page: Page<Machine> = self.page(tenant, MACHINES, &prefix, &query, false).await?;
         page.items.retain(|machine| machine.origin == Origin::Api);
-        for declared in self.0.declared.workflows() {
-            let after_start = query.after.as_deref().is_none_or(|after| declared.name.as_str() > after);
-            let before_end = page.next.as_deref().is_none_or(|next| declared.name.as_str() <= next);
+        for declared in self.0.definitions.workflows() {
+            let after_start = query.after.as_deref().is_none_or(|after| *declared.name > *after);
+            let before_end = page.next.as_deref().is_none_or(|next| *declared.name <= *next);
             if after_start && before_end {
                 let machine = self.of_project(tenant, scope, &declared).await?;
                 let at = page.items.partition_point(|other| other.name < machine.name);
@@ -290,7 +296,7 @@ impl Catalog {
         name: &str,
         update: MachineUpdate,
     ) -> Result<Updated, UpdateError> {
-        if self.0.declared.workflow(name).is_some() {
+        if self.0.definitions.workflow(name).is_some() {
             return Err(MachineError::OfProject.into());
         }
         let key = id(scope, &[name]);
@@ -335,7 +341,7 @@ impl Catalog {
     /// # Errors
     /// [`MachineError::OfProject`], [`MachineError::Store`].
     pub async fn delete_machine(&self, tenant: &Tenant, scope: &Scope, name: &str) -> Result<bool, MachineError> {
-        if self.0.declared.workflow(name).is_some() {
+        if self.0.definitions.workflow(name).is_some() {
             return Err(MachineError::OfProject);
         }
         let below = format!("{}/", id(scope, &[name]));
@@ -349,9 +355,8 @@ impl Catalog {
     /// # Errors
     /// [`StoreError`].
     pub async fn definition(&self, tenant: &Tenant, hash: ContentHash) -> Result<Option<Arc<str>>, StoreError> {
-        let of_project = |declared: &Declared| ContentHash::of(declared.definition.as_bytes()) == hash;
-        if let Some(declared) = self.0.declared.workflows().iter().find(|declared| of_project(declared)) {
-            return Ok(Some(Arc::clone(&declared.definition)));
+        if let Some(declared) = self.0.definitions.workflows().iter().find(|declared| declared.hash == hash) {
+            return Ok(Some(Arc::clone(&declared.text)));
         }
         let found = self.read::<String>(tenant, DEFINITIONS, &hash.to_string()).await?;
         Ok(found.map(|(text, _)| text.into()))

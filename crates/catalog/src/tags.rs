@@ -112,7 +112,7 @@ impl Catalog {
         match target {
             Target::Machine(name) => {
                 let key = id(scope, &[name]);
-                let fresh = match self.0.declared.workflow(name) {
+                let fresh = match self.0.definitions.workflow(name) {
                     Some(declared) => Some(self.of_project(tenant, scope, &declared).await?),
                     None => None,
                 };

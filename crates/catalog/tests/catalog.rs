@@ -1,12 +1,16 @@
 //! The catalog over a store in memory: what a repeat, a change and a removal leave.
 
 use bedplate_catalog::{
-    AliasError, AliasUpdate, Arn, Catalog, CreateError, Declared, DeclaredWorkflows, Kind, MachineError, MachineUpdate,
+    AliasError, AliasUpdate, Arn, Catalog, CreateError, MachineError, MachineUpdate,
     NewAlias, NewMachine, Options, Origin, PageQuery, PublishError, Route, Scope, Tag, TagError, Target, VersionError,
 };
 use bedplate_core::{
-    id::Tenant,
-    port::workflows::{ResolveError, Workflows},
+    agent::AgentDefinition,
+    id::{ContentHash, Tenant},
+    port::{
+        definitions::{Definitions, PinnedAgent, ProjectWorkflow},
+        workflows::{ResolveError, Workflows},
+    },
     time::Timestamp,
 };
 use bedplate_store::MemoryStore;
@@ -19,20 +23,53 @@ const OTHER: &str = r#"{"StartAt": "B", "States": {"B": {"Type": "Pass", "End": 
 
 struct Project;
 
-impl DeclaredWorkflows for Project {
-    fn workflow(&self, name: &str) -> Option<Declared> {
-        self.workflows().into_iter().find(|declared| declared.name == name)
+impl Definitions for Project {
+    fn agent(&self, _: &str) -> Option<PinnedAgent> {
+        None
     }
 
-    fn workflows(&self) -> Vec<Declared> {
-        vec![Declared { name: "refund".into(), kind: Kind::Standard, definition: PASS.into() }]
+    fn agents(&self) -> Vec<PinnedAgent> {
+        Vec::new()
+    }
+
+    fn default_agent(&self) -> Option<PinnedAgent> {
+        None
+    }
+
+    fn route_of_model_id(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn workflow(&self, name: &str) -> Option<Arc<ProjectWorkflow>> {
+        self.workflows().into_iter().find(|declared| &*declared.name == name)
+    }
+
+    fn workflows(&self) -> Vec<Arc<ProjectWorkflow>> {
+        vec![Arc::new(ProjectWorkflow {
+            name: "refund".into(),
+            hash: ContentHash::of(PASS.as_bytes()),
+            text: PASS.into(),
+            express: false,
+            role: None,
+            logging: None,
+            file: "workflows/refund.asl.json".into(),
+            mocks: Arc::default(),
+        })]
+    }
+
+    fn project_name(&self) -> String {
+        "test".into()
+    }
+
+    fn render_system(&self, _: &AgentDefinition, _: &str, _: &str) -> Result<Arc<str>, String> {
+        Err("there is no agent".into())
     }
 }
 
 fn catalog() -> Catalog {
     Catalog::new(Options {
         documents: MemoryStore::new().documents(),
-        declared: Arc::new(Project),
+        definitions: Arc::new(Project),
         clock: Arc::new(SimClock::at(Timestamp(1_000))),
         entropy: Arc::new(SimEntropy::new(7)),
     })

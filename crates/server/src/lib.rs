@@ -18,6 +18,7 @@ mod serve;
 pub mod sigv4;
 mod sse;
 mod state;
+mod trial;
 mod wire;
 
 pub use self::{

@@ -9,6 +9,7 @@ use bedplate_core::port::{
     journal::Journal,
     keys::Keys,
     model::Model,
+    tasks::{TaskMocks, Tasks},
 };
 use bedplate_runtime::Runtime;
 use std::{future::Future, sync::Arc};
@@ -28,6 +29,10 @@ pub struct Options {
     pub documents: Arc<dyn Documents>,
     /// State machines, versions, aliases and activities.
     pub catalog: Catalog,
+    /// Performs the tasks of states that are tested; none: they fail.
+    pub tasks: Option<Arc<dyn Tasks>>,
+    /// Takes prepared answers of tasks over HTTP; only ever for tests, where the server was started so.
+    pub task_mocks: Option<Arc<dyn TaskMocks>>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
     /// The clock.
@@ -99,6 +104,10 @@ impl App {
 
     pub(crate) fn documents(&self) -> &Arc<dyn Documents> {
         &self.0.options.documents
+    }
+
+    pub(crate) fn tasks(&self) -> Option<&Arc<dyn Tasks>> {
+        self.0.options.tasks.as_ref()
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

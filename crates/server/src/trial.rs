@@ -44,8 +44,18 @@ pub(crate) async fn run(
         attempt,
         deadline: pending.deadline,
     };
-    let given = match app.tasks().perform(call).await {
-        Ok(TaskReply::Done(output) | TaskReply::Submitted(output)) => Mock::Result(Arc::new(output)),
+    let Some(tasks) = app.tasks() else {
+        let cause = "no tasks are configured on this server";
+        return Ok(pending.finish(Mock::Error { error: Some("States.TaskFailed".into()), cause: Some(cause.into()) }));
+    };
+    let given = match tasks.perform(call).await {
+        Ok(TaskReply::Done(output) | TaskReply::Submitted(output) | TaskReply::Job { submitted: output, .. }) => {
+            Mock::Result(Arc::new(output))
+        }
+        Ok(TaskReply::Items(_)) => {
+            let cause = "the task gave a file of items, which only the reader of a Map takes";
+            Mock::Error { error: Some("States.TaskFailed".into()), cause: Some(cause.into()) }
+        }
         Err(error) => Mock::Error { error: error.error, cause: error.cause },
     };
     Ok(pending.finish(given))

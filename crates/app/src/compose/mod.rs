@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Kind},
     target::Target,
 };
-use bedplate_catalog::{Catalog, NothingDeclared};
+use bedplate_catalog::Catalog;
 use bedplate_core::port::clock::{Clock, Entropy};
 use bedplate_gateway::{Gateway, Timeouts};
 use bedplate_project::{Problem, Project, ProjectHandle, Severity};
@@ -195,7 +195,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     let instance = format!("{:032x}", rand::random::<u128>());
     let catalog = Catalog::new(bedplate_catalog::Options {
         documents: store.documents(),
-        declared: Arc::new(NothingDeclared),
+        definitions: Arc::new(definitions.clone()),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
     });
@@ -206,6 +206,8 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         journal: store.journal(),
         documents: store.documents(),
         catalog,
+        tasks: None,
+        task_mocks: None,
         keys: store.keys(),
         clock,
         entropy,

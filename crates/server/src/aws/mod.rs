@@ -7,11 +7,13 @@ mod activities;
 mod aliases;
 mod call;
 mod definitions;
+mod executions_input;
 mod fault;
 mod paging;
 mod params;
 mod state_machines;
 mod tags;
+mod test_state;
 mod validate;
 mod versions;
 
@@ -75,6 +77,7 @@ async fn answer(operation: &str, call: &Call, params: &Params) -> Result<Value, 
         "TagResource" => tags::tag(call, params).await,
         "UntagResource" => tags::untag(call, params).await,
         "ListTagsForResource" => tags::list(call, params).await,
+        "TestState" => test_state::test(call, params).await,
         "ValidateStateMachineDefinition" => validate::validate(params),
         _ => Err(Fault::unknown_operation()),
     }
