@@ -1,19 +1,16 @@
 //! `POST /v1/messages` and `/v1/messages/count_tokens`: a model as Anthropic's clients call it.
 
-use super::{
-    model_call::{self, Writer},
-    passing::{self, Inbound},
-};
+use super::model_call::{self, Writer};
 use crate::{ApiError, App, access::Identity, extract::RawBody};
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderName},
+    http::HeaderName,
     response::{IntoResponse, Response},
 };
 use bedplate_core::{
     message::Message,
-    port::model::{ModelError, ModelEvent, ModelReply, ModelRequest},
+    port::model::{ModelError, ModelEvent, ModelRequest},
 };
 use bedplate_dialects::anthropic_messages;
 use bedplate_engine::agent::size;
@@ -34,18 +31,17 @@ use utoipa::ToSchema;
 pub(crate) async fn create(
     State(app): State<App>,
     identity: Identity,
-    headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
-    let taken = passing::taken(&headers, &["anthropic-version", "anthropic-beta"]);
-    let Inbound { about, call, head } = passing::read(&app, &identity, anthropic_messages::NAME, None, body, taken)?;
+    let inbound = anthropic_messages::decode_request(&body).map_err(model_call::invalid)?;
+    let (about, call) = model_call::prepare(&app, &identity, inbound.request)?;
     let envelope = about.envelope(&app, "msg_");
-    if head.stream {
+    if inbound.stream {
         let writer = Events(anthropic_messages::Encoder::new(envelope));
-        return passing::streamed(&app, call, writer).await;
+        return model_call::streamed(&app, call, writer).await.map(|response| about.marked(response));
     }
-    let encode = |reply: &ModelReply| anthropic_messages::encode_reply(reply, &envelope).to_json();
-    Ok(passing::whole(&app, call, encode).await?.response)
+    let reply = model_call::whole(&app, call).await?;
+    Ok(about.json(anthropic_messages::encode_reply(&reply, &envelope).to_json()))
 }
 
 /// Estimates the input tokens of a Messages body: one for 3.5 bytes of its texts, tools and arguments, 4 for a message,

@@ -17,7 +17,6 @@ mod messages;
 mod model_call;
 mod models;
 mod openapi;
-mod passing;
 mod runs;
 mod sessions;
 mod turn_stream;

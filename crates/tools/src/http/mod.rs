@@ -3,15 +3,12 @@
 //! The model fills placeholders of a fixed address; it never chooses the server. Names are resolved here, and an address
 //! that is not public is refused unless the file names it, both when it is written out and when a name leads to it.
 
-mod address;
 mod request;
-mod secret;
 mod send;
 #[cfg(test)]
 mod tests;
 
 use crate::kind::{Kind, config_problem, failed, outcome_unknown, section};
-use address::Lookup;
 use bedplate_core::{
     port::{
         BoxFuture,
@@ -19,8 +16,9 @@ use bedplate_core::{
     },
     tool::{ToolDefinition, ToolOutput},
 };
+use bedplate_net::{Client, Failure, Lookup, Secrets};
 use request::Prepared;
-use send::{Failure, Sender};
+use send::Meaning;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -39,20 +37,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest wait that is not asked for by a server.
 const MAX_WAIT: Duration = Duration::from_secs(8);
 
-/// The bounds of all HTTP tools.
-#[derive(Clone, Debug)]
-pub struct HttpLimits {
-    /// How long a connection may take to open.
-    pub connect_timeout: Duration,
-    /// The most bytes of a response that are read; what comes after is not.
-    pub max_response_bytes: usize,
-}
-
-impl Default for HttpLimits {
-    fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(5), max_response_bytes: 2 * 1024 * 1024 }
-    }
-}
+pub use bedplate_net::Limits as HttpLimits;
 
 /// The `http` part of a tool's configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -102,17 +87,17 @@ fn get() -> String {
 /// Runs HTTP tools.
 pub struct Http {
     secrets: SecretLookup,
-    sender: Sender,
+    client: Client,
 }
 
 impl Http {
     /// Returns the runner of tools with these secrets and bounds.
     pub fn new(secrets: SecretLookup, limits: HttpLimits) -> Self {
-        Self::with_lookup(secrets, limits, address::system_lookup())
+        Self::with_lookup(secrets, &limits, &bedplate_net::system_lookup())
     }
 
-    fn with_lookup(secrets: SecretLookup, limits: HttpLimits, lookup: Lookup) -> Self {
-        Self { secrets, sender: Sender::new(limits, lookup) }
+    fn with_lookup(secrets: SecretLookup, limits: &HttpLimits, lookup: &Lookup) -> Self {
+        Self { secrets, client: Client::new(limits, lookup) }
     }
 }
 
@@ -138,10 +123,10 @@ impl Kind for Http {
         let prepared = section(&call.tool, KIND)
             .map_err(config_problem)
             .and_then(|config: Config| Prepared::new(&config, &call, &*self.secrets));
-        let sender = self.sender.clone();
+        let client = self.client.clone();
         Box::pin(async move {
             let prepared = prepared?;
-            run(&sender, &prepared, &call).await.map_err(|error| {
+            run(&client, &prepared, &call).await.map_err(|error| {
                 let message = prepared.secrets.redact(&error.message);
                 ToolError { kind: error.kind, message }
             })
@@ -150,7 +135,7 @@ impl Kind for Http {
 }
 
 /// Makes attempts until one has an answer that counts, or there is no more time or permission for another.
-async fn run(sender: &Sender, prepared: &Prepared, call: &ToolCall) -> Result<ToolOutput, ToolError> {
+async fn run(client: &Client, prepared: &Prepared, call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let repeatable = call.tool.annotations.repeatable();
     let attempts = match section::<Retry>(&call.tool, "retry") {
         Ok(retry) if repeatable => retry.max_attempts.max(1),
@@ -163,8 +148,8 @@ async fn run(sender: &Sender, prepared: &Prepared, call: &ToolCall) -> Result<To
     for attempt in 1.. {
         let left = total.saturating_sub(started.elapsed());
         let time = one.min(left);
-        let result = match tokio::time::timeout(time, sender.send(prepared)).await {
-            Ok(result) => result,
+        let result = match tokio::time::timeout(time, client.send(&prepared.outgoing)).await {
+            Ok(result) => result.map(Meaning),
             Err(_) => Err(Failure::Timeout(time)),
         };
         let asked = match &result {
@@ -183,11 +168,7 @@ async fn run(sender: &Sender, prepared: &Prepared, call: &ToolCall) -> Result<To
     Err(failed("no attempt was made"))
 }
 
-fn finish(
-    result: Result<send::Answer, Failure>,
-    repeatable: bool,
-    secrets: &secret::Secrets,
-) -> Result<ToolOutput, ToolError> {
+fn finish(result: Result<Meaning, Failure>, repeatable: bool, secrets: &Secrets) -> Result<ToolOutput, ToolError> {
     match result {
         Ok(answer) => Ok(answer.output(secrets)),
         Err(failure) if failure.was_not_sent() || repeatable => Err(failed(failure.to_string())),

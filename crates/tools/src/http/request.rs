@@ -1,8 +1,9 @@
 //! From a tool's file and a call's arguments to a request.
 
-use super::{Body, Config, secret::Secrets};
+use super::{Body, Config};
 use crate::kind::config_problem;
 use bedplate_core::port::tools::{ToolCall, ToolError, ToolErrorKind};
+use bedplate_net::{Outgoing, Secrets, percent_encoded};
 use bytes::Bytes;
 use hyper::{
     HeaderMap, Method,
@@ -15,11 +16,7 @@ use url::Url;
 /// A request that can be sent again and again.
 #[derive(Debug)]
 pub struct Prepared {
-    pub method: Method,
-    pub url: Url,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-    pub allow_private: Vec<String>,
+    pub outgoing: Outgoing,
     pub secrets: Secrets,
 }
 
@@ -41,12 +38,11 @@ impl Prepared {
             Body::None => Bytes::new(),
         };
         let method = Method::from_str(&config.method).map_err(|_| config_problem("the method is not valid"))?;
-        let mut prepared =
-            Self { method, url, headers, body, allow_private: config.allow_private.clone(), secrets: filler.secrets };
+        let mut outgoing = Outgoing { method, url, headers, body, allow_private: config.allow_private.clone() };
         if config.body == Body::Json {
-            prepared.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            outgoing.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         }
-        Ok(prepared)
+        Ok(Self { outgoing, secrets: filler.secrets })
     }
 }
 
@@ -81,18 +77,6 @@ pub fn secret_names(config: &Config) -> BTreeSet<String> {
     let texts = config.headers.values().chain(config.query.values());
     let parts = texts.flat_map(|text| pieces(text));
     parts.filter_map(|piece| piece.err().and_then(|name| name.strip_prefix("secret:").map(str::to_owned))).collect()
-}
-
-/// Returns `text` with every byte percent-encoded that is not unreserved in RFC 3986.
-pub fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }
 
 /// Splits an address before its path.

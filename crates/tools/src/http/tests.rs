@@ -100,7 +100,7 @@ fn kind(lookup: &'static [&'static str]) -> Http {
         let found: Vec<IpAddr> = lookup.iter().map(|address| address.parse().unwrap()).collect();
         Box::pin(async move { Ok(found) }) as bedplate_core::port::BoxFuture<'static, _>
     };
-    Http::with_lookup(secrets, limits, Arc::new(lookup))
+    Http::with_lookup(secrets, &limits, &(Arc::new(lookup) as bedplate_net::Lookup))
 }
 
 async fn call(tool: &ToolDefinition, input: Value) -> Result<ToolOutput, ToolError> {

@@ -1,6 +1,6 @@
 //! Secrets that a request uses, and keeping them out of what anybody reads.
 
-use bedplate_core::{message::ToolResultContent, tool::ToolOutput};
+use serde_json::Value;
 
 /// The secrets of one request.
 #[derive(Default)]
@@ -16,10 +16,10 @@ impl Secrets {
             return;
         }
         let shown = format!("[secret {name}]");
-        let json = serde_json::Value::from(value).to_string();
+        let json = Value::from(value).to_string();
         let json = json[1..json.len() - 1].to_owned();
         let form: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-        for text in [value.to_owned(), json, super::request::percent_encoded(value), form] {
+        for text in [value.to_owned(), json, percent_encoded(value), form] {
             if !self.forms.iter().any(|(known, _)| *known == text) {
                 self.forms.push((text, shown.clone()));
             }
@@ -28,6 +28,7 @@ impl Secrets {
     }
 
     /// Returns `text` without the secrets.
+    #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (form, shown) in &self.forms {
@@ -38,20 +39,8 @@ impl Secrets {
         text
     }
 
-    /// Returns `output` without the secrets.
-    pub fn redact_output(&self, mut output: ToolOutput) -> ToolOutput {
-        for part in &mut output.content {
-            match part {
-                ToolResultContent::Text { text } => *text = self.redact(text),
-                ToolResultContent::Json { json } => self.redact_json(json),
-                ToolResultContent::Image { .. } => {}
-            }
-        }
-        output
-    }
-
-    fn redact_json(&self, value: &mut serde_json::Value) {
-        use serde_json::Value;
+    /// Takes the secrets out of `value`, keys included.
+    pub fn redact_json(&self, value: &mut Value) {
         match value {
             Value::String(text) => *text = self.redact(text),
             Value::Array(items) => items.iter_mut().for_each(|item| self.redact_json(item)),
@@ -78,4 +67,17 @@ impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Secrets({})", self.forms.len())
     }
+}
+
+/// Returns `text` with every byte percent-encoded that is not unreserved in RFC 3986.
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
 }

@@ -15,6 +15,7 @@ use tower_service::Service;
 pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
 /// Returns the system's resolver.
+#[must_use]
 pub fn system_lookup() -> Lookup {
     Arc::new(|name| {
         Box::pin(async move {
@@ -64,6 +65,7 @@ impl Service<Name> for Resolver {
 
 /// Returns whether `address` belongs to the public internet: not to this machine, a private or shared network, a link,
 /// a group, documentation or a future use, also when it is wrapped in an IPv6 address.
+#[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
