@@ -1,8 +1,7 @@
 //! State machines: made, changed, shown, removed.
 
 use crate::{
-    Catalog, Kind, Logging, Machine, NameError, Origin, Page, PageQuery, Scope, StoreError, Tag, Version,
-    check_name,
+    Catalog, Kind, Logging, Machine, NameError, Origin, Page, PageQuery, Scope, StoreError, Tag, Version, check_name,
     documents::{ALIASES, ATTEMPTS, DEFINITIONS, MACHINES, VERSIONS, id},
     tags,
 };
@@ -242,7 +241,10 @@ impl Catalog {
                 name: declared.name.to_string(),
                 kind,
                 definition,
-                role: declared.role.as_deref().map_or_else(|| format!("arn:aws:iam::{}:role/bedplate", scope.account), Into::into),
+                role: declared
+                    .role
+                    .as_deref()
+                    .map_or_else(|| format!("arn:aws:iam::{}:role/bedplate", scope.account), Into::into),
                 logging: Logging::default(),
                 tracing: false,
                 encryption: None,

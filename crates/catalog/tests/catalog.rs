@@ -1,8 +1,8 @@
 //! The catalog over a store in memory: what a repeat, a change and a removal leave.
 
 use bedplate_catalog::{
-    AliasError, AliasUpdate, Arn, Catalog, CreateError, MachineError, MachineUpdate,
-    NewAlias, NewMachine, Options, Origin, PageQuery, PublishError, Route, Scope, Tag, TagError, Target, VersionError,
+    AliasError, AliasUpdate, Arn, Catalog, CreateError, MachineError, MachineUpdate, NewAlias, NewMachine, Options,
+    Origin, PageQuery, PublishError, Route, Scope, Tag, TagError, Target, VersionError,
 };
 use bedplate_core::{
     agent::AgentDefinition,

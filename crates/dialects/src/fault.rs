@@ -103,6 +103,36 @@ impl UpstreamFault {
     }
 }
 
+impl UpstreamFault {
+    /// Returns the fault with the kind that AWS names (`x-amzn-errortype`), which says more than the status does.
+    #[must_use]
+    pub fn of_aws(self, error_type: &str) -> Self {
+        // It may be followed by a colon and an address, or preceded by a namespace and a hash.
+        let name = error_type.split(':').next().unwrap_or_default();
+        let name = name.rsplit('#').next().unwrap_or_default();
+        let kind = match name {
+            "ThrottlingException" | "ServiceQuotaExceededException" | "TooManyRequestsException" => {
+                ModelErrorKind::RateLimited
+            }
+            "ModelTimeoutException" => ModelErrorKind::Timeout,
+            "ModelErrorException"
+            | "ModelNotReadyException"
+            | "ServiceUnavailableException"
+            | "InternalServerException"
+            | "ModelStreamErrorException" => ModelErrorKind::Unavailable,
+            "AccessDeniedException"
+            | "UnrecognizedClientException"
+            | "ExpiredTokenException"
+            | "InvalidSignatureException"
+            | "IncompleteSignatureException" => ModelErrorKind::Unauthorized,
+            "ResourceNotFoundException" => ModelErrorKind::NotFound,
+            "ValidationException" => ModelErrorKind::InvalidRequest,
+            _ => return self,
+        };
+        Self { kind, ..self }
+    }
+}
+
 impl From<UpstreamFault> for ModelError {
     fn from(fault: UpstreamFault) -> Self {
         Self::new(fault.kind, fault.message)

@@ -21,6 +21,7 @@ pub mod openai_chat;
 pub mod openai_responses;
 mod output;
 mod params;
+pub mod raw;
 mod reply;
 pub mod sse;
 mod stream;

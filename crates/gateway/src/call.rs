@@ -93,7 +93,6 @@ impl Call {
     }
 
     /// Returns the request as the client sent it; none where it came in core form or was changed on its way.
-    #[allow(dead_code, reason = "for targets that pass it through")]
     pub(crate) fn raw(&self) -> Option<&RawRequest> {
         match &self.asked {
             Form::Core(_) => None,

@@ -58,8 +58,12 @@ impl ModelConfig {
 pub enum ProviderConfig {
     /// Anthropic's Messages API.
     Anthropic(Endpoint),
-    /// Any server of the Chat Completions API.
+    /// OpenAI, or any server of the Chat Completions API at another address.
     OpenAi(Endpoint),
+    /// A server of the Chat Completions API by its profile.
+    Compatible(CompatibleConfig),
+    /// Amazon Bedrock.
+    Bedrock(BedrockConfig),
     /// The embedded stand-in.
     Rehearsal,
     /// Replies from a script.
@@ -74,6 +78,74 @@ pub struct Endpoint {
     pub base_url: Option<String>,
     /// The key; local servers need none.
     pub api_key: Option<Secret>,
+}
+
+/// A server of the Chat Completions API.
+#[derive(Clone, Debug, Default)]
+pub struct CompatibleConfig {
+    /// The name of its profile, one of [`profiles`].
+    pub profile: String,
+    /// Its address and key.
+    pub endpoint: Endpoint,
+    /// The version of the API (`azure`).
+    pub api_version: Option<String>,
+    /// Keys and region (`sagemaker`).
+    pub aws: Option<SageMakerConfig>,
+}
+
+impl CompatibleConfig {
+    /// Returns a server with this profile at its usual address, without a key.
+    #[must_use]
+    pub fn of(profile: &str) -> Self {
+        Self { profile: profile.to_owned(), ..Self::default() }
+    }
+}
+
+/// Returns the names of all profiles.
+pub fn profiles() -> impl Iterator<Item = &'static str> {
+    crate::providers::PROFILES.iter().map(|profile| profile.name)
+}
+
+/// Where a SageMaker endpoint is.
+#[derive(Clone, Debug)]
+pub struct SageMakerConfig {
+    /// The region (`eu-west-1`).
+    pub region: String,
+    /// The keys that sign.
+    pub keys: AwsKeys,
+    /// The endpoint's name; absent: the model's.
+    pub endpoint_name: Option<String>,
+}
+
+/// Where Bedrock is and how one is let in.
+#[derive(Clone, Debug)]
+pub struct BedrockConfig {
+    /// The region (`eu-west-1`).
+    pub region: String,
+    /// The address; absent: that of the region.
+    pub endpoint: Option<String>,
+    /// The credential.
+    pub auth: AwsAuth,
+}
+
+/// How AWS lets one in.
+#[derive(Clone, Debug)]
+pub enum AwsAuth {
+    /// Signed requests (Signature Version 4).
+    Keys(AwsKeys),
+    /// A Bedrock API key (`AWS_BEARER_TOKEN_BEDROCK`).
+    Bearer(Secret),
+}
+
+/// An access key of AWS.
+#[derive(Clone, Debug)]
+pub struct AwsKeys {
+    /// Its id.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: Secret,
+    /// The token of temporary keys.
+    pub session_token: Option<Secret>,
 }
 
 /// The world around a gateway.
@@ -96,15 +168,22 @@ impl fmt::Debug for Options {
 pub struct Timeouts {
     /// Until the connection stands.
     pub connect: Duration,
-    /// From the request until the first bytes of the reply's body.
+    /// From the request until the first bytes of a stream…
     pub first_byte: Duration,
+    /// …or of a whole reply, which a model first makes to its end.
+    pub whole: Duration,
     /// Between two pieces of the body.
     pub idle: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(10), first_byte: Duration::from_secs(120), idle: Duration::from_secs(60) }
+        Self {
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(120),
+            whole: Duration::from_secs(600),
+            idle: Duration::from_secs(60),
+        }
     }
 }
 
@@ -134,6 +213,18 @@ pub enum ConfigError {
     /// An address that is none.
     #[error("`{0}` is not an http or https address")]
     BadAddress(String),
+    /// A profile that is not in the list.
+    #[error("there is no provider profile `{0}`")]
+    UnknownProfile(String),
+    /// A server whose address nobody can guess.
+    #[error("a model of the provider `{0}` needs a base_url")]
+    NoAddress(&'static str),
+    /// A provider in AWS without keys.
+    #[error("a model in AWS needs a region and an access key")]
+    NoAwsKeys,
+    /// A region that is none.
+    #[error("`{0}` is not a region of AWS")]
+    BadRegion(String),
     /// A key that cannot stand in a header.
     #[error("the key of a model holds characters that no HTTP header can carry")]
     BadKey,

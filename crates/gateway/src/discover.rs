@@ -76,7 +76,7 @@ async fn ollama_model(base: &str) -> Option<String> {
 
     let uri = address(base, "/api/tags").ok()?;
     let http = HttpClient::new(Timeouts { connect: LOOK, ..Timeouts::default() }, &[]);
-    let response = http.send(Method::GET, uri, HeaderMap::new(), Vec::new()).await.ok()?;
+    let response = http.send(Method::GET, uri, HeaderMap::new(), bytes::Bytes::new()).await.ok()?;
     if !response.status().is_success() {
         return None;
     }

@@ -179,6 +179,11 @@ impl Model for Gateway {
     fn routes(&self) -> Vec<String> {
         self.table.read().unwrap_or_else(PoisonError::into_inner).routes.clone()
     }
+
+    fn has_route(&self, name: &str) -> bool {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.routes.binary_search_by(|route| route.as_str().cmp(name)).is_ok()
+    }
 }
 
 fn unknown(name: &str) -> ModelError {

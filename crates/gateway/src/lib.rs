@@ -21,7 +21,10 @@ pub mod script;
 mod secret;
 mod target;
 
-pub use config::{Config, ConfigError, Endpoint, ModelConfig, Options, ProviderConfig, Timeouts};
+pub use config::{
+    AwsAuth, AwsKeys, BedrockConfig, CompatibleConfig, Config, ConfigError, Endpoint, ModelConfig, Options,
+    ProviderConfig, SageMakerConfig, Timeouts,
+};
 pub use gateway::Gateway;
 pub use prices::{PriceTable, PriceTableError};
 pub use resilience::{breaker::BreakerPolicy, concurrency::ConcurrencyPolicy, deadline::Waits, retry::RetryPolicy};

@@ -5,7 +5,7 @@ use bedplate_core::{
     port::{
         BoxFuture, BoxStream,
         clock::Clock,
-        model::{ModelError, ModelErrorKind, ModelEvent},
+        model::{ModelError, ModelErrorKind, ModelEvent, RawPiece},
     },
     time::Timestamp,
 };
@@ -16,10 +16,53 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Passes a provider's events on; puts provider, model and cost into the reply; ends with exactly one `End` or one
+/// A piece of a reply, in either form.
+pub(crate) trait Piece: Unpin {
+    /// Returns whether it is the reply's end.
+    fn is_end(&self) -> bool;
+
+    /// Puts into the end what its provider does not say.
+    fn complete(self, target: &Target) -> Self;
+}
+
+impl Piece for ModelEvent {
+    fn is_end(&self) -> bool {
+        matches!(self, Self::End(_))
+    }
+
+    fn complete(self, target: &Target) -> Self {
+        match self {
+            Self::End(mut reply) => {
+                let info = &target.info;
+                reply.provider.clone_from(&info.provider);
+                if reply.model.is_empty() {
+                    reply.model.clone_from(&info.model);
+                }
+                reply.cost = reply.cost.or_else(|| info.price.map(|price| price.cost(&reply.usage)));
+                Self::End(reply)
+            }
+            other => other,
+        }
+    }
+}
+
+impl Piece for RawPiece {
+    fn is_end(&self) -> bool {
+        matches!(self, Self::End(_))
+    }
+
+    fn complete(self, target: &Target) -> Self {
+        match self {
+            Self::End(end) => Self::End(target.priced(end)),
+            other => other,
+        }
+    }
+}
+
+/// Passes a provider's pieces on; puts provider, model and cost into the reply; ends with exactly one `End` or one
 /// error; and keeps the deadline. Dropping it drops the provider's stream, which cancels the call upstream.
-pub(crate) struct ReplyStream {
-    inner: Option<BoxStream<'static, Result<ModelEvent, ModelError>>>,
+pub(crate) struct ReplyStream<P> {
+    inner: Option<BoxStream<'static, Result<P, ModelError>>>,
     target: Arc<Target>,
     clock: Arc<dyn Clock>,
     deadline: Option<Timestamp>,
@@ -27,29 +70,14 @@ pub(crate) struct ReplyStream {
     sleep: Option<BoxFuture<'static, ()>>,
 }
 
-impl ReplyStream {
+impl<P: Piece> ReplyStream<P> {
     pub(crate) fn new(
-        inner: BoxStream<'static, Result<ModelEvent, ModelError>>,
+        inner: BoxStream<'static, Result<P, ModelError>>,
         target: Arc<Target>,
         clock: Arc<dyn Clock>,
         deadline: Option<Timestamp>,
     ) -> Self {
         Self { inner: Some(inner), target, clock, deadline, sleep: None }
-    }
-
-    fn complete(&self, event: ModelEvent) -> ModelEvent {
-        match event {
-            ModelEvent::End(mut reply) => {
-                let info = &self.target.info;
-                reply.provider.clone_from(&info.provider);
-                if reply.model.is_empty() {
-                    reply.model.clone_from(&info.model);
-                }
-                reply.cost = reply.cost.or_else(|| info.price.map(|price| price.cost(&reply.usage)));
-                ModelEvent::End(reply)
-            }
-            other => other,
-        }
     }
 
     fn past_deadline(&mut self, context: &mut Context<'_>) -> bool {
@@ -59,8 +87,8 @@ impl ReplyStream {
     }
 }
 
-impl Stream for ReplyStream {
-    type Item = Result<ModelEvent, ModelError>;
+impl<P: Piece> Stream for ReplyStream<P> {
+    type Item = Result<P, ModelError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
@@ -68,9 +96,9 @@ impl Stream for ReplyStream {
         let (item, last) = match inner.poll_next_unpin(context) {
             Poll::Pending if this.past_deadline(context) => (Err(deadline_passed()), true),
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Some(Ok(event))) => {
-                let last = matches!(event, ModelEvent::End(_));
-                (Ok(this.complete(event)), last)
+            Poll::Ready(Some(Ok(piece))) => {
+                let last = piece.is_end();
+                (Ok(piece.complete(&this.target)), last)
             }
             Poll::Ready(Some(Err(error))) => (Err(error), true),
             Poll::Ready(None) => {

@@ -5,17 +5,18 @@ use crate::{
     config::{ConfigError, ModelConfig, Options},
     http::HttpClient,
     prices::PriceTable,
-    providers::{self, Provider, ProviderCall, ProviderEmbed},
+    providers::{self, PassCall, Provider, ProviderCall, ProviderEmbed},
     reply_stream::ReplyStream,
 };
 use bedplate_core::{
     port::{
         BoxFuture,
         clock::Clock,
-        model::{Answer, EmbedCall, Embeddings, ModelError, ModelErrorKind, ModelInfo},
+        model::{Answer, EmbedCall, Embeddings, ModelError, ModelErrorKind, ModelInfo, RawBody, RawEnd, RawReply},
     },
     time::Timestamp,
 };
+use bedplate_dialects::untranslated;
 use futures::future::{Either, select};
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -45,7 +46,7 @@ impl Target {
         options: &Options,
         prices: &PriceTable,
     ) -> Result<Self, ConfigError> {
-        let built = providers::build(&config.provider, http, options)?;
+        let built = providers::build(&config.provider, &config.model, http, options)?;
         let price = config.price.or_else(|| built.priced.then(|| prices.of(&config.model)).flatten());
         let info = ModelInfo {
             provider: built.name.to_owned(),
@@ -69,20 +70,51 @@ impl Target {
             noted.attempts += 1;
         });
         let (run, stream, deadline) = (call.caller.run, call.stream, call.deadline);
+        let notes = Arc::clone(&call.notes);
+        if let Some(raw) = call.raw() {
+            let pass = PassCall { raw, model: &self.info.model, stream, max_tokens: self.max_tokens };
+            if let Some(opening) = self.provider.pass(pass) {
+                return self.held(opening, deadline);
+            }
+        }
         let mut request = match call.into_core() {
             Ok(request) => request,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
         request.model.clone_from(&self.info.model);
+        if !request.params.extra.is_empty() {
+            let untranslated = untranslated(&request.params, self.provider.dialect());
+            notes.note(|noted| noted.untranslated = untranslated);
+        }
         if let Some(most) = self.max_tokens {
             request.params.max_tokens = Some(request.params.max_tokens.map_or(most, |wanted| wanted.min(most)));
         }
         let opening = self.provider.call(ProviderCall { request, run, stream });
+        self.held(Box::pin(async move { opening.await.map(Answer::Events) }), deadline)
+    }
+
+    /// Holds a provider's answer to the port's promises, and to the deadline.
+    fn held(self: Arc<Self>, opening: Answering, deadline: Option<Timestamp>) -> Answering {
         Box::pin(async move {
-            let opened = in_time(opening, &self.clock, deadline).await?;
             let clock = Arc::clone(&self.clock);
-            Ok(Answer::Events(Box::pin(ReplyStream::new(opened, self, clock, deadline))))
+            Ok(match in_time(opening, &clock, deadline).await? {
+                Answer::Events(events) => Answer::Events(Box::pin(ReplyStream::new(events, self, clock, deadline))),
+                Answer::Raw(RawReply { content_type, body }) => {
+                    let body = match body {
+                        RawBody::Whole(bytes, end) => RawBody::Whole(bytes, self.priced(end)),
+                        RawBody::Stream(pieces) => {
+                            RawBody::Stream(Box::pin(ReplyStream::new(pieces, self, clock, deadline)))
+                        }
+                    };
+                    Answer::Raw(RawReply { content_type, body })
+                }
+            })
         })
+    }
+
+    /// Returns the end of a raw reply with what it costs.
+    pub(crate) fn priced(&self, end: RawEnd) -> RawEnd {
+        RawEnd { cost: end.cost.or_else(|| self.info.price.map(|price| price.cost(&end.usage))), ..end }
     }
 
     fn embed(self: Arc<Self>, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>> {

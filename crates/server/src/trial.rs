@@ -19,12 +19,7 @@ pub(crate) enum Refused {
 }
 
 /// Tests a state; a Task without a mock is performed for real.
-pub(crate) async fn run(
-    app: &App,
-    identity: &Identity,
-    wanted: Wanted<'_>,
-    has_role: bool,
-) -> Result<Answer, Refused> {
+pub(crate) async fn run(app: &App, identity: &Identity, wanted: Wanted<'_>, has_role: bool) -> Result<Answer, Refused> {
     let names = wanted.names.clone();
     let attempt = wanted.configuration.retries.unwrap_or(0);
     let pending = match trial::begin(wanted).map_err(Refused::Trial)? {

@@ -457,6 +457,11 @@ pub trait Model: Send + Sync {
 
     /// Returns the names of all routes, sorted.
     fn routes(&self) -> Vec<String>;
+
+    /// Returns whether there is a route called `name`.
+    fn has_route(&self, name: &str) -> bool {
+        self.routes().iter().any(|route| route == name)
+    }
 }
 
 /// What stands behind a route.

@@ -99,6 +99,13 @@ fn usage_in(usage: &wire::Usage, into: &mut Usage) {
     }
 }
 
+/// Takes over the counts of a `usage` object of an upstream.
+pub(crate) fn usage_of_json(json: &[u8], into: &mut Usage) {
+    if let Ok(usage) = serde_json::from_slice::<wire::Usage>(json) {
+        usage_in(&usage, into);
+    }
+}
+
 fn usage_out(usage: &Usage) -> wire::Usage {
     wire::Usage {
         input_tokens: Some(usage.input),

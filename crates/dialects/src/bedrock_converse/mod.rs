@@ -71,6 +71,11 @@ fn usage_in(usage: &wire::Usage) -> Usage {
     }
 }
 
+/// Returns the counts of a `usage` object of an upstream; zeros where it is none.
+pub(crate) fn usage_of_json(json: &[u8]) -> Usage {
+    serde_json::from_slice::<wire::Usage>(json).map(|usage| usage_in(&usage)).unwrap_or_default()
+}
+
 fn usage_out(usage: &Usage) -> wire::Usage {
     wire::Usage {
         input_tokens: usage.input,

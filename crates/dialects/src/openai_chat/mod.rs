@@ -82,6 +82,16 @@ fn usage_in(usage: &wire::Usage) -> Usage {
     }
 }
 
+/// Returns the counts of a `usage` object of an upstream; zeros where it is none.
+pub(crate) fn usage_of_json(json: &[u8]) -> Usage {
+    serde_json::from_slice::<wire::Usage>(json).map(|usage| usage_in(&usage)).unwrap_or_default()
+}
+
+/// Returns the fault that the `error` of a chunk tells of.
+pub(crate) fn fault_of_json(json: &[u8]) -> crate::UpstreamFault {
+    stream_in::error_detail(serde_json::from_slice(json).unwrap_or_default()).into_fault(None)
+}
+
 fn usage_out(usage: &Usage) -> wire::Usage {
     let prompt_tokens = usage.input.saturating_add(usage.cache_read).saturating_add(usage.cache_write);
     wire::Usage {

@@ -240,7 +240,7 @@ fn text_of_part(part: Part) -> Option<String> {
     }
 }
 
-fn error_detail(error: Value) -> ErrorDetail {
+pub(super) fn error_detail(error: Value) -> ErrorDetail {
     let error = match error {
         Value::Object(mut fields) if fields.contains_key("error") => fields.remove("error").unwrap_or(Value::Null),
         other => other,

@@ -1,22 +1,30 @@
 //! The providers: a visible list, and what each of them does with a call.
 
-pub(crate) mod anthropic;
-pub(crate) mod openai;
+mod anthropic;
+mod aws;
+mod bedrock;
+mod frames;
+mod openai;
+mod profiles;
+mod reading;
 mod rehearsal;
 mod scripted;
 mod upstream;
 
+pub(crate) use profiles::PROFILES;
+
 use crate::{
-    config::{ConfigError, Options, ProviderConfig},
+    config::{CompatibleConfig, ConfigError, Options, ProviderConfig},
     http::HttpClient,
 };
 use bedplate_core::{
     id::RunId,
     port::{
         BoxFuture,
-        model::{Embeddings, Events, ModelError, ModelErrorKind, ModelRequest},
+        model::{Answer, Embeddings, Events, ModelError, ModelErrorKind, ModelRequest, RawRequest},
     },
 };
+use bedplate_dialects::DecodeError;
 use std::sync::Arc;
 
 /// A call as a provider gets it: `request.model` is the provider's own id of the model.
@@ -24,25 +32,47 @@ pub(crate) struct ProviderCall {
     pub(crate) request: ModelRequest,
     pub(crate) run: Option<RunId>,
     /// Whether the reply is wanted piece by piece.
-    #[allow(dead_code, reason = "every provider streams still")]
     pub(crate) stream: bool,
 }
 
 /// A call for embeddings as a provider gets it.
-#[allow(dead_code, reason = "only the stand-in embeds still")]
 pub(crate) struct ProviderEmbed {
     pub(crate) model: String,
     pub(crate) inputs: Vec<String>,
     pub(crate) dimensions: Option<u32>,
 }
 
+/// A call whose request may pass as the client sent it.
+pub(crate) struct PassCall<'a> {
+    pub(crate) raw: &'a RawRequest,
+    /// The provider's own id of the model.
+    pub(crate) model: &'a str,
+    pub(crate) stream: bool,
+    /// The most that the bound of the reply may be.
+    pub(crate) max_tokens: Option<u32>,
+}
+
+/// The name of a dialect.
+pub(crate) type Dialect = &'static str;
+
 /// Serves models. Dropping the future or the stream cancels the call. `provider` and `cost` of a reply are filled in by
 /// the target.
 pub(crate) trait Provider: Send + Sync {
+    /// Returns the dialect that its requests are said in; none for one that reads the core form.
+    fn dialect(&self) -> Dialect;
+
+    /// Sends a request as the client sent it; none where the provider must have it in core form.
+    fn pass(&self, call: PassCall<'_>) -> Option<BoxFuture<'static, Result<Answer, ModelError>>>;
+
     fn call(&self, call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>>;
 
     /// Returns the embeddings of texts; a provider without such models returns [`no_embeddings`].
     fn embed(&self, call: ProviderEmbed) -> BoxFuture<'static, Result<Embeddings, ModelError>>;
+}
+
+/// Returns the failure of a raw request that is not what its dialect allows.
+pub(crate) fn refused(error: &DecodeError) -> BoxFuture<'static, Result<Answer, ModelError>> {
+    Box::pin(std::future::ready(Err(ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))))
 }
 
 /// Returns the failure of a provider that makes no embeddings.
@@ -60,13 +90,27 @@ pub(crate) struct Built {
     pub(crate) priced: bool,
 }
 
-/// Returns the provider that `config` asks for.
-pub(crate) fn build(config: &ProviderConfig, http: &HttpClient, options: &Options) -> Result<Built, ConfigError> {
+/// Returns the provider that `config` asks for, for its model `model`.
+pub(crate) fn build(
+    config: &ProviderConfig,
+    model: &str,
+    http: &HttpClient,
+    options: &Options,
+) -> Result<Built, ConfigError> {
     Ok(match config {
         ProviderConfig::Anthropic(endpoint) => {
             real("anthropic", Arc::new(anthropic::provider(endpoint, http, options)?))
         }
-        ProviderConfig::OpenAi(endpoint) => real("openai", Arc::new(openai::provider(endpoint, http, options)?)),
+        ProviderConfig::OpenAi(endpoint) => {
+            let config = CompatibleConfig { endpoint: endpoint.clone(), ..CompatibleConfig::of("openai") };
+            let (provider, name) = openai::provider(&config, model, http, options)?;
+            real(name, Arc::new(provider))
+        }
+        ProviderConfig::Compatible(config) => {
+            let (provider, name) = openai::provider(config, model, http, options)?;
+            real(name, Arc::new(provider))
+        }
+        ProviderConfig::Bedrock(config) => real("bedrock", Arc::new(bedrock::provider(config, http, options)?)),
         ProviderConfig::Rehearsal => {
             stand_in("rehearsal", Arc::new(rehearsal::Rehearsal { clock: Arc::clone(&options.clock) }))
         }

@@ -1,12 +1,12 @@
 //! The embedded stand-in for a foundation model, as a provider: its reply comes in words, like that of a real one.
 
-use super::{Provider, ProviderCall, ProviderEmbed, scripted::in_words};
+use super::{Dialect, PassCall, Provider, ProviderCall, ProviderEmbed, scripted::in_words};
 use bedplate_core::{
     message::Usage,
     port::{
         BoxFuture,
         clock::Clock,
-        model::{Embeddings, Events, ModelError},
+        model::{Answer, Embeddings, Events, ModelError},
     },
 };
 use futures::stream;
@@ -17,6 +17,14 @@ pub(crate) struct Rehearsal {
 }
 
 impl Provider for Rehearsal {
+    fn dialect(&self) -> Dialect {
+        ""
+    }
+
+    fn pass(&self, _: PassCall<'_>) -> Option<BoxFuture<'static, Result<Answer, ModelError>>> {
+        None
+    }
+
     fn call(&self, call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
         let reply = bedplate_rehearsal::reply(&call.request, self.clock.now());
         let events: Events = Box::pin(stream::iter(in_words(reply).into_iter().map(Ok)));

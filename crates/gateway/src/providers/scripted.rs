@@ -1,6 +1,6 @@
 //! A model that answers from a script: fast, deterministic, and loud when the conversation is not the scripted one.
 
-use super::{Provider, ProviderCall, ProviderEmbed, no_embeddings};
+use super::{Dialect, PassCall, Provider, ProviderCall, ProviderEmbed, no_embeddings};
 use crate::script::{Order, Script, Step, Steps};
 use bedplate_core::{
     id::RunId,
@@ -8,7 +8,7 @@ use bedplate_core::{
     port::{
         BoxFuture,
         clock::Clock,
-        model::{Embeddings, Events, ModelError, ModelErrorKind, ModelEvent, ModelReply, ModelRequest},
+        model::{Answer, Embeddings, Events, ModelError, ModelErrorKind, ModelEvent, ModelReply, ModelRequest},
     },
 };
 use bedplate_dialects::events_of;
@@ -85,6 +85,14 @@ impl Scripted {
 }
 
 impl Provider for Scripted {
+    fn dialect(&self) -> Dialect {
+        ""
+    }
+
+    fn pass(&self, _: PassCall<'_>) -> Option<BoxFuture<'static, Result<Answer, ModelError>>> {
+        None
+    }
+
     fn call(&self, call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
         let (events, error, pace) = match self.open(&call) {
             Ok(opened) => opened,

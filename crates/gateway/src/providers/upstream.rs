@@ -1,32 +1,27 @@
-//! One exchange with a provider over HTTP, whatever its dialect: send, wait with time-outs, decode, fail well.
+//! One exchange with a provider over HTTP, whatever its dialect: sign, send, wait with time-outs, fail well.
 
-use crate::{
-    config::{ConfigError, Timeouts},
-    http::HttpClient,
-    secret::Secret,
+use super::{
+    aws::Signer,
+    reading::{Body, EventReading, RawReading},
 };
+use crate::{config::ConfigError, http::HttpClient, secret::Secret};
 use bedplate_core::port::{
     clock::Clock,
-    model::{Events, ModelError, ModelErrorKind, ModelEvent, ModelReply},
+    model::{Answer, Events, ModelError, ModelErrorKind, ModelEvent, ModelReply, RawBody, RawEnd, RawReply},
 };
-use bedplate_dialects::{DecodeError, NameMap, StreamDecoder, StreamError, UpstreamFault, events_of};
+use bedplate_dialects::{DecodeError, StreamDecoder, UpstreamFault, events_of, raw};
 use bytes::Bytes;
-use futures::{FutureExt, stream};
-use http_body_util::BodyExt;
+use futures::stream;
 use hyper::{
     Method, Response, Uri,
     body::Incoming,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 use std::{
-    collections::VecDeque,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 use tokio::time::{Instant, timeout_at};
-
-/// The greatest reply that is read, in bytes.
-const MAX_REPLY: usize = 64 << 20;
 
 /// How much of an error answer is read, in bytes…
 const MAX_ERROR: usize = 64 << 10;
@@ -34,31 +29,48 @@ const MAX_ERROR: usize = 64 << 10;
 /// …and how much of its text is shown, in characters.
 const MAX_ERROR_TEXT: usize = 500;
 
-/// A provider's address and credential.
+/// A provider's credential and what all requests to it have in common.
 pub(crate) struct Upstream {
     http: HttpClient,
     clock: Arc<dyn Clock>,
-    uri: Uri,
     headers: HeaderMap,
     secret: Option<Secret>,
+    signer: Option<Signer>,
 }
 
-/// What one exchange sends, and how its answer is read.
-pub(crate) struct Exchange {
-    pub(crate) body: Vec<u8>,
+/// A request to a provider.
+pub(crate) struct Sending {
+    pub(crate) uri: Uri,
+    pub(crate) body: Bytes,
+    /// Whether the reply is asked for as a stream.
+    pub(crate) stream: bool,
+    /// Headers of the client that the provider takes.
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+/// How a reply is read into core form.
+pub(crate) struct Reader {
     pub(crate) decoder: Box<dyn StreamDecoder>,
-    /// Reads a whole reply, from servers that do not stream although they were asked to.
-    pub(crate) whole: fn(&[u8], &NameMap) -> Result<ModelReply, DecodeError>,
-    pub(crate) names: NameMap,
+    /// Reads a whole reply, also of servers that do not stream although they were asked to.
+    pub(crate) whole: Box<dyn FnOnce(&[u8]) -> Result<ModelReply, DecodeError> + Send>,
+}
+
+/// How a reply passes.
+pub(crate) struct Passing {
+    pub(crate) dialect: &'static str,
+    pub(crate) watch: Box<dyn raw::RawWatch>,
+    /// Reads a reply that comes in the other form than was asked for.
+    pub(crate) reader: fn() -> Reader,
+    /// The media type of what passes where it is not that of what comes.
+    pub(crate) content_type: Option<&'static str>,
 }
 
 impl Upstream {
-    pub(crate) fn new(http: &HttpClient, clock: Arc<dyn Clock>, uri: Uri, secret: Option<Secret>) -> Self {
+    pub(crate) fn new(http: &HttpClient, clock: Arc<dyn Clock>, secret: Option<Secret>) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("bedplate/", env!("CARGO_PKG_VERSION"))));
-        Self { http: http.clone(), clock, uri, headers, secret }
+        Self { http: http.clone(), clock, headers, secret, signer: None }
     }
 
     /// Adds a header to every request; `secret` hides its value from debug output.
@@ -69,55 +81,106 @@ impl Upstream {
         Ok(self)
     }
 
-    /// Sends the request and returns the stream of its reply as soon as the provider has accepted it.
-    pub(crate) async fn exchange(self: Arc<Self>, exchange: Exchange) -> Result<Events, ModelError> {
-        let timeouts = self.http.timeouts;
-        let first_byte = Instant::now() + timeouts.first_byte;
-        let sending = self.http.send(Method::POST, self.uri.clone(), self.headers.clone(), exchange.body);
-        let response = timeout_at(first_byte, sending).await.map_err(|_| no_answer())??;
-        if !response.status().is_success() {
-            return Err(self.refusal(response, first_byte).await);
+    /// Signs every request.
+    pub(crate) fn signed(self, signer: Option<Signer>) -> Self {
+        Self { signer, ..self }
+    }
+
+    /// Sends a request and returns the events of its reply as soon as the provider has accepted it.
+    pub(crate) async fn events(self: Arc<Self>, sending: Sending, reader: Reader) -> Result<Events, ModelError> {
+        let stream = sending.stream;
+        let (response, until) = self.send(sending).await?;
+        let is_json = is_json(response.headers());
+        let body = Body::new(response.into_body(), until, self.http.timeouts);
+        self.read(body, reader, is_json, stream).await
+    }
+
+    /// Sends a request and returns its reply as it is, as soon as the provider has accepted it.
+    pub(crate) async fn pass(self: Arc<Self>, sending: Sending, passing: Passing) -> Result<Answer, ModelError> {
+        let stream = sending.stream;
+        let (response, until) = self.send(sending).await?;
+        let (head, body) = response.into_parts();
+        let body = Body::new(body, until, self.http.timeouts);
+        let is_json = is_json(&head.headers);
+        if stream == is_json {
+            let events = self.read(body, (passing.reader)(), is_json, stream).await?;
+            return Ok(Answer::Events(events));
         }
-        let streamed = !is_json(response.headers());
-        let mut reading = Reading {
-            upstream: Arc::clone(&self),
-            body: response.into_body(),
-            decoder: exchange.decoder,
-            events: VecDeque::new(),
-            pending: Vec::new(),
-            read: 0,
-            until: first_byte,
-            timeouts,
-            over: false,
+        let said = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = passing.content_type.or(said).unwrap_or("application/json").to_owned();
+        let body = if is_json {
+            let bytes = body.whole().await?;
+            let mut usage = raw::usage_of_reply(passing.dialect, &bytes);
+            let count = |name: &str| head.headers.get(name)?.to_str().ok()?.parse().ok();
+            if usage.total() == 0 {
+                usage.input = count("x-amzn-bedrock-input-token-count").unwrap_or(0);
+                usage.output = count("x-amzn-bedrock-output-token-count").unwrap_or(0);
+            }
+            RawBody::Whole(bytes, RawEnd { usage, cost: None })
+        } else {
+            RawBody::Stream(Box::pin(RawReading::new(self, body, passing.watch)))
         };
-        if streamed {
-            return Ok(Box::pin(stream::unfold(reading, |mut reading| async move {
-                reading.next().await.map(|item| (item, reading))
-            })));
+        Ok(Answer::Raw(RawReply { content_type, body }))
+    }
+
+    /// Sends a request and returns the whole body of its reply.
+    pub(crate) async fn whole(&self, sending: Sending) -> Result<Bytes, ModelError> {
+        let (response, until) = self.send(sending).await?;
+        Body::new(response.into_body(), until, self.http.timeouts).whole().await
+    }
+
+    async fn read(
+        self: Arc<Self>,
+        body: Body,
+        reader: Reader,
+        is_json: bool,
+        stream: bool,
+    ) -> Result<Events, ModelError> {
+        if !is_json {
+            return Ok(Box::pin(EventReading::new(self, body, reader.decoder)));
         }
-        let body = reading.whole().await?;
-        let reply = (exchange.whole)(&body, &exchange.names).map_err(|error| {
-            self.error(ModelErrorKind::InvalidReply, &format!("the provider's reply cannot be understood: {error}"))
-        })?;
-        Ok(Box::pin(stream::iter(events_of(reply).into_iter().map(Ok))))
+        let body = body.whole().await?;
+        let reply = (reader.whole)(&body).map_err(|error| self.invalid(&error))?;
+        if stream {
+            return Ok(Box::pin(stream::iter(events_of(reply).into_iter().map(Ok))));
+        }
+        // Nobody waits for pieces, so the end says it all.
+        Ok(Box::pin(stream::iter([Ok(ModelEvent::End(Box::new(reply)))])))
+    }
+
+    /// Sends a request; returns an answer that is a success, and until when its first byte is waited for.
+    async fn send(&self, sending: Sending) -> Result<(Response<Incoming>, Instant), ModelError> {
+        let timeouts = self.http.timeouts;
+        let until = Instant::now() + if sending.stream { timeouts.first_byte } else { timeouts.whole };
+        let mut headers = self.headers.clone();
+        let accept = if sending.stream { "text/event-stream" } else { "application/json" };
+        if self.signer.is_none() {
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        }
+        for (name, value) in &sending.headers {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+        if let Some(signer) = &self.signer {
+            signer.sign(&sending.uri, &mut headers, &sending.body, self.clock.now())?;
+        }
+        let waiting = self.http.send(Method::POST, sending.uri, headers, sending.body);
+        let response = timeout_at(until, waiting).await.map_err(|_| no_answer())??;
+        if response.status().is_success() { Ok((response, until)) } else { Err(self.refusal(response, until).await) }
     }
 
     /// Reads an answer that is not a success.
     async fn refusal(&self, response: Response<Incoming>, until: Instant) -> ModelError {
         let status = response.status().as_u16();
         let retry_after = self.retry_after(response.headers());
-        let mut body = response.into_body();
-        let mut text = Vec::new();
-        // What can be had of the body in time is enough; a body that breaks off does not hide the status.
-        while let Ok(Some(Ok(frame))) = timeout_at(until, body.frame()).await {
-            if let Ok(data) = frame.into_data() {
-                text.extend_from_slice(&data[..data.len().min(MAX_ERROR - text.len())]);
-            }
-            if text.len() == MAX_ERROR {
-                break;
-            }
-        }
+        let aws = response.headers().get("x-amzn-errortype").and_then(|kind| kind.to_str().ok()).map(str::to_owned);
+        let text = Body::new(response.into_body(), until, self.http.timeouts).beginning(MAX_ERROR).await;
         let fault = UpstreamFault::of_response(status, &text);
+        let fault = match aws {
+            Some(kind) => fault.of_aws(&kind),
+            None => fault,
+        };
         ModelError { retry_after, ..self.error(fault.kind, &fault.message) }
     }
 
@@ -138,8 +201,13 @@ impl Upstream {
         })
     }
 
+    /// Returns the error of a reply that nobody can read.
+    pub(crate) fn invalid(&self, error: &DecodeError) -> ModelError {
+        self.error(ModelErrorKind::InvalidReply, &format!("the provider's reply cannot be understood: {error}"))
+    }
+
     /// Makes an error whose text may come from the provider: cut, and without secrets.
-    fn error(&self, kind: ModelErrorKind, text: &str) -> ModelError {
+    pub(crate) fn error(&self, kind: ModelErrorKind, text: &str) -> ModelError {
         // Cleaned before it is cut, so that no half of a key is left at the end.
         let clean = Secret::redact(self.secret.as_ref(), text);
         let shown = match clean.char_indices().nth(MAX_ERROR_TEXT) {
@@ -150,119 +218,12 @@ impl Upstream {
     }
 }
 
-/// A reply that is being read. Dropping it closes the connection, which ends the work upstream.
-struct Reading {
-    upstream: Arc<Upstream>,
-    body: Incoming,
-    decoder: Box<dyn StreamDecoder>,
-    events: VecDeque<ModelEvent>,
-    pending: Vec<ModelEvent>,
-    read: usize,
-    until: Instant,
-    timeouts: Timeouts,
-    over: bool,
-}
-
-impl Reading {
-    async fn next(&mut self) -> Option<Result<ModelEvent, ModelError>> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Some(Ok(event));
-            }
-            if self.over || self.decoder.is_done() {
-                return None;
-            }
-            let decoded = match self.data().await {
-                Ok(Some(data)) => self.decoder.feed(&data, &mut self.pending),
-                Ok(None) => {
-                    self.over = true;
-                    self.decoder.finish(&mut self.pending)
-                }
-                Err(error) => return Some(Err(self.fail(error))),
-            };
-            self.events.extend(self.pending.drain(..));
-            if self.decoder.is_done() {
-                self.drain();
-            }
-            if let Err(error) = decoded {
-                let error = self.stream_error(error);
-                // What came before the fault was shown or is void either way; the error alone counts.
-                self.events.clear();
-                return Some(Err(self.fail(error)));
-            }
-        }
-    }
-
-    async fn whole(&mut self) -> Result<Vec<u8>, ModelError> {
-        let mut whole = Vec::new();
-        while let Some(data) = self.data().await? {
-            whole.extend_from_slice(&data);
-        }
-        Ok(whole)
-    }
-
-    /// Returns the next bytes of the body; none at its end.
-    async fn data(&mut self) -> Result<Option<Bytes>, ModelError> {
-        loop {
-            let frame = match timeout_at(self.until, self.body.frame()).await {
-                Err(_) if self.read == 0 => return Err(no_answer()),
-                Err(_) => {
-                    return Err(ModelError::new(
-                        ModelErrorKind::Timeout,
-                        "the provider stopped in the middle of its reply",
-                    ));
-                }
-                Ok(None) => return Ok(None),
-                Ok(Some(Err(error))) => {
-                    tracing::debug!(%error, "a provider's reply broke off");
-                    return Err(ModelError::new(
-                        ModelErrorKind::BrokenStream,
-                        "the connection broke in the middle of the reply",
-                    ));
-                }
-                Ok(Some(Ok(frame))) => frame,
-            };
-            self.until = Instant::now() + self.timeouts.idle;
-            if let Ok(data) = frame.into_data() {
-                self.read += data.len();
-                if self.read > MAX_REPLY {
-                    return Err(ModelError::new(
-                        ModelErrorKind::InvalidReply,
-                        "the provider's reply is larger than 64 MiB",
-                    ));
-                }
-                if !data.is_empty() {
-                    return Ok(Some(data));
-                }
-            }
-        }
-    }
-
-    /// Takes what is at hand of the body after the reply's end, so that the connection can serve the next call.
-    fn drain(&mut self) {
-        while let Some(Some(Ok(_))) = self.body.frame().now_or_never() {}
-    }
-
-    fn stream_error(&self, error: StreamError) -> ModelError {
-        match error {
-            StreamError::Upstream(fault) => self.upstream.error(fault.kind, &fault.message),
-            StreamError::Decode(_) | StreamError::Cut => {
-                self.upstream.error(ModelErrorKind::BrokenStream, &error.to_string())
-            }
-        }
-    }
-
-    fn fail(&mut self, error: ModelError) -> ModelError {
-        self.over = true;
-        ModelError { usage: self.decoder.usage(), ..error }
-    }
-}
-
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    kind.trim_start().to_ascii_lowercase().starts_with("application/json")
+    const JSON: &[u8] = b"application/json";
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default().trim_ascii_start();
+    kind.get(..JSON.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(JSON))
 }
 
-fn no_answer() -> ModelError {
+pub(crate) fn no_answer() -> ModelError {
     ModelError::new(ModelErrorKind::Timeout, "the provider did not begin to answer in time")
 }

@@ -3,7 +3,9 @@
 use super::{Call, Fault, Params};
 use crate::trial::{self, Refused};
 use bedplate_core::{id::RunId, workflow_event::Variables};
-use bedplate_engine::workflow::trial::{Answer, Configuration, Inspection, Mock, Names, Strictness, TrialError, Wanted};
+use bedplate_engine::workflow::trial::{
+    Answer, Configuration, Inspection, Mock, Names, Strictness, TrialError, Wanted,
+};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 

@@ -1,16 +1,19 @@
 //! `POST /v1/messages` and `/v1/messages/count_tokens`: a model as Anthropic's clients call it.
 
-use super::model_call::{self, Writer};
+use super::{
+    model_call::{self, Writer},
+    passing::{self, Inbound},
+};
 use crate::{ApiError, App, access::Identity, extract::RawBody};
 use axum::{
     Json,
     extract::State,
-    http::HeaderName,
+    http::{HeaderMap, HeaderName},
     response::{IntoResponse, Response},
 };
 use bedplate_core::{
     message::Message,
-    port::model::{ModelError, ModelEvent, ModelRequest},
+    port::model::{ModelError, ModelEvent, ModelReply, ModelRequest},
 };
 use bedplate_dialects::anthropic_messages;
 use bedplate_engine::agent::size;
@@ -31,17 +34,18 @@ use utoipa::ToSchema;
 pub(crate) async fn create(
     State(app): State<App>,
     identity: Identity,
+    headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
-    let inbound = anthropic_messages::decode_request(&body).map_err(model_call::invalid)?;
-    let (about, call) = model_call::prepare(&app, &identity, inbound.request)?;
+    let taken = passing::taken(&headers, &["anthropic-version", "anthropic-beta"]);
+    let Inbound { about, call, head } = passing::read(&app, &identity, anthropic_messages::NAME, None, body, taken)?;
     let envelope = about.envelope(&app, "msg_");
-    if inbound.stream {
+    if head.stream {
         let writer = Events(anthropic_messages::Encoder::new(envelope));
-        return model_call::streamed(&app, call, writer).await.map(|response| about.marked(response));
+        return passing::streamed(&app, call, writer).await;
     }
-    let reply = model_call::whole(&app, call).await?;
-    Ok(about.json(anthropic_messages::encode_reply(&reply, &envelope).to_json()))
+    let encode = |reply: &ModelReply| anthropic_messages::encode_reply(reply, &envelope).to_json();
+    Ok(passing::whole(&app, call, encode).await?.response)
 }
 
 /// Estimates the input tokens of a Messages body: one for 3.5 bytes of its texts, tools and arguments, 4 for a message,

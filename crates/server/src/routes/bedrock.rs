@@ -1,12 +1,13 @@
 //! `POST /model/{id}/invoke`: Bedrock's InvokeModel with an Anthropic body, as the AWS SDKs send it.
 
-use super::model_call;
+use super::passing::{self, Inbound, Whole};
 use crate::{ApiError, App, access::Identity, extract::RawBody};
 use axum::{
     extract::{Path, State},
     http::{HeaderName, HeaderValue},
     response::Response,
 };
+use bedplate_core::port::model::{ModelCall, ModelReply};
 use bedplate_dialects::anthropic_messages;
 
 /// Calls a model with an Anthropic Messages body and returns its reply in the same form.
@@ -25,16 +26,14 @@ pub(crate) async fn invoke_model(
     Path(id): Path<String>,
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
-    model_call::route(&app, &id)?;
-    let request = anthropic_messages::decode_invoke(&body, &id).map_err(model_call::invalid)?;
-    let (about, call) = model_call::prepare(&app, &identity, request)?;
-    let reply = model_call::whole(&app, call).await?;
+    let dialect = anthropic_messages::INVOKE_NAME;
+    let Inbound { about, call, .. } = passing::read(&app, &identity, dialect, Some(&id), body, Vec::new())?;
     let envelope = about.envelope(&app, "msg_bdrk_");
-    let mut response = about.json(anthropic_messages::encode_reply(&reply, &envelope).to_json());
-    let usage = [
-        ("x-amzn-bedrock-input-token-count", reply.usage.input),
-        ("x-amzn-bedrock-output-token-count", reply.usage.output),
-    ];
+    let encode = |reply: &ModelReply| anthropic_messages::encode_reply(reply, &envelope).to_json();
+    let call = ModelCall { stream: false, ..call };
+    let Whole { mut response, usage } = passing::whole(&app, call, encode).await?;
+    let usage =
+        [("x-amzn-bedrock-input-token-count", usage.input), ("x-amzn-bedrock-output-token-count", usage.output)];
     for (name, tokens) in usage {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(tokens));
     }

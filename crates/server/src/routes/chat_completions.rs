@@ -1,9 +1,12 @@
 //! `POST /v1/chat/completions`: a model as OpenAI's clients call it.
 
-use super::model_call::{self, Writer};
+use super::{
+    model_call::Writer,
+    passing::{self, Inbound},
+};
 use crate::{ApiError, App, access::Identity, extract::RawBody};
 use axum::{extract::State, response::Response};
-use bedplate_core::port::model::{ModelError, ModelEvent};
+use bedplate_core::port::model::{ModelError, ModelEvent, ModelReply};
 use bedplate_dialects::openai_chat;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,15 +27,14 @@ pub(crate) async fn create(
     identity: Identity,
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
-    let inbound = openai_chat::decode_request(&body).map_err(model_call::invalid)?;
-    let (about, call) = model_call::prepare(&app, &identity, inbound.request)?;
+    let Inbound { about, call, head } = passing::read(&app, &identity, openai_chat::NAME, None, body, Vec::new())?;
     let envelope = about.envelope(&app, "chatcmpl-");
-    if inbound.stream {
-        let writer = Chunks(openai_chat::Encoder::new(envelope, inbound.include_usage));
-        return model_call::streamed(&app, call, writer).await.map(|response| about.marked(response));
+    if head.stream {
+        let writer = Chunks(openai_chat::Encoder::new(envelope, head.include_usage));
+        return passing::streamed(&app, call, writer).await;
     }
-    let reply = model_call::whole(&app, call).await?;
-    Ok(about.json(openai_chat::encode_reply(&reply, &envelope).to_json()))
+    let encode = |reply: &ModelReply| openai_chat::encode_reply(reply, &envelope).to_json();
+    Ok(passing::whole(&app, call, encode).await?.response)
 }
 
 /// An error in OpenAI's form.

@@ -3,7 +3,8 @@
 use super::{
     bedrock::AwsError,
     event_stream,
-    model_call::{self, Writer},
+    model_call::Writer,
+    passing::{self, Inbound},
 };
 use crate::{ApiError, App, access::Identity, extract::RawBody};
 use axum::{
@@ -14,7 +15,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bedplate_core::{
     message::Usage,
-    port::model::{ModelError, ModelErrorKind, ModelEvent},
+    port::model::{ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelReply},
     time::Timestamp,
 };
 use bedplate_dialects::{
@@ -41,11 +42,11 @@ pub(crate) async fn converse(
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
     let watch = Watch::start(&app);
-    model_call::route(&app, &id)?;
-    let request = bedrock_converse::decode_request(&body, &id).map_err(model_call::invalid)?;
-    let (about, call) = model_call::prepare(&app, &identity, request)?;
-    let reply = model_call::whole(&app, call).await?;
-    Ok(about.json(bedrock_converse::encode_reply(&reply, watch.millis()).to_json()))
+    let dialect = bedrock_converse::NAME;
+    let Inbound { call, .. } = passing::read(&app, &identity, dialect, Some(&id), body, Vec::new())?;
+    let call = ModelCall { stream: false, ..call };
+    let encode = |reply: &ModelReply| bedrock_converse::encode_reply(reply, watch.millis()).to_json();
+    Ok(passing::whole(&app, call, encode).await?.response)
 }
 
 /// Calls a model with a Converse body and answers with the stream of its reply.
@@ -65,11 +66,11 @@ pub(crate) async fn converse_stream(
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
     let watch = Watch::start(&app);
-    model_call::route(&app, &id)?;
-    let request = bedrock_converse::decode_request(&body, &id).map_err(model_call::invalid)?;
-    let (about, call) = model_call::prepare(&app, &identity, request)?;
+    let dialect = bedrock_converse::NAME;
+    let Inbound { call, .. } = passing::read(&app, &identity, dialect, Some(&id), body, Vec::new())?;
+    let call = ModelCall { stream: true, ..call };
     let writer = ConverseEvents { encoder: bedrock_converse::Encoder::default(), watch, cut: false };
-    model_call::streamed(&app, call, writer).await.map(|response| about.marked(response))
+    passing::streamed(&app, call, writer).await
 }
 
 /// Calls a model with an Anthropic Messages body and answers with the stream of its events, each in a `chunk`.
@@ -89,9 +90,9 @@ pub(crate) async fn invoke_stream(
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
     let watch = Watch::start(&app);
-    model_call::route(&app, &id)?;
-    let request = anthropic_messages::decode_invoke(&body, &id).map_err(model_call::invalid)?;
-    let (about, call) = model_call::prepare(&app, &identity, request)?;
+    let dialect = anthropic_messages::INVOKE_NAME;
+    let Inbound { about, call, .. } = passing::read(&app, &identity, dialect, Some(&id), body, Vec::new())?;
+    let call = ModelCall { stream: true, ..call };
     let writer = InvokeChunks {
         encoder: anthropic_messages::Encoder::new(about.envelope(&app, "msg_bdrk_")),
         parser: sse::Parser::default(),
@@ -99,7 +100,7 @@ pub(crate) async fn invoke_stream(
         first_byte: None,
         over: false,
     };
-    let mut response = about.marked(model_call::streamed(&app, call, writer).await?);
+    let mut response = passing::streamed(&app, call, writer).await?;
     let content_type = HeaderName::from_static("x-amzn-bedrock-content-type");
     response.headers_mut().insert(content_type, HeaderValue::from_static("application/json"));
     Ok(response)

@@ -17,6 +17,7 @@ mod messages;
 mod model_call;
 mod models;
 mod openapi;
+mod passing;
 mod runs;
 mod sessions;
 mod turn_stream;

@@ -20,7 +20,7 @@ use std::{convert::Infallible, future::Future, mem, time::Duration};
 use tokio::time::timeout;
 
 /// How often an idle stream says that it lives; also how long the status waits for the reply to begin.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How much of a field's name, and of all of them, stands in a header; in bytes.
 const MAX_NAME: usize = 64;
@@ -47,6 +47,7 @@ pub(crate) trait Writer: Send + 'static {
 }
 
 /// What a client is told of a call besides the reply.
+#[allow(dead_code, reason = "for dialects that are read whole")]
 pub(crate) struct About {
     /// The model as the client calls it.
     asked: String,
@@ -56,6 +57,7 @@ pub(crate) struct About {
 
 /// Finds the route of a request, whose `model` is what the client calls it: a route, or an id that the project maps to
 /// one.
+#[allow(dead_code, reason = "for dialects that are read whole")]
 pub(crate) fn prepare(
     app: &App,
     identity: &Identity,
@@ -83,7 +85,7 @@ pub(crate) fn route(app: &App, asked: &str) -> Result<String, ApiError> {
     if let Some(route) = app.definitions().route_of_model_id(asked) {
         return Ok(route);
     }
-    if app.model().routes().iter().any(|route| route == asked) {
+    if app.model().has_route(asked) {
         return Ok(asked.to_owned());
     }
     let shown: String = asked.chars().filter(|c| !c.is_control()).take(128).collect();
@@ -93,7 +95,13 @@ pub(crate) fn route(app: &App, asked: &str) -> Result<String, ApiError> {
     ))
 }
 
+#[allow(dead_code, reason = "for dialects that are read whole")]
 impl About {
+    /// Returns what is told of a call whose notes say the rest.
+    pub(crate) fn of(asked: String) -> Self {
+        Self { asked, info: None, untranslated: Vec::new() }
+    }
+
     /// Returns the outer part of the reply; its id begins with `prefix`.
     pub(crate) fn envelope(&self, app: &App, prefix: &str) -> Envelope {
         Envelope {
@@ -125,7 +133,7 @@ impl About {
 }
 
 /// Returns the names of fields as a header may have them: a client chose them, so they are cut and bounded.
-fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     let mut list = String::new();
     for name in names {
         let name: String = name.chars().filter(char::is_ascii_graphic).take(MAX_NAME).collect();
@@ -142,9 +150,15 @@ fn listed(names: &[String]) -> String {
 }
 
 /// Calls the model and reads its stream to the end.
+#[allow(dead_code, reason = "for dialects that are read whole")]
 pub(crate) async fn whole(app: &App, call: ModelCall) -> Result<ModelReply, ApiError> {
     let call = ModelCall { stream: false, ..call };
-    let mut stream = events(app, call).await?;
+    let stream = events(app, call).await?;
+    whole_events(stream).await
+}
+
+/// Reads a reply's events to the end.
+pub(crate) async fn whole_events(mut stream: Events) -> Result<ModelReply, ApiError> {
     while let Some(event) = stream.next().await {
         if let ModelEvent::End(reply) = event.map_err(model_error)? {
             return Ok(*reply);
@@ -156,8 +170,15 @@ pub(crate) async fn whole(app: &App, call: ModelCall) -> Result<ModelReply, ApiE
 /// Calls the model and answers with its stream. What fails before the reply began is an error with its own status; if
 /// that takes long the stream begins all the same, and keeps its client by heartbeats. A client that hangs up drops
 /// the stream, which cancels the call upstream.
+#[allow(dead_code, reason = "for dialects that are read whole")]
 pub(crate) async fn streamed<W: Writer>(app: &App, call: ModelCall, writer: W) -> Result<Response, ApiError> {
-    let mut events = events(app, call).await?.ready_chunks(PIECE);
+    let events = events(app, call).await?;
+    streamed_events(app, events, writer).await
+}
+
+/// Answers with a stream of events; see [`streamed`].
+pub(crate) async fn streamed_events<W: Writer>(app: &App, events: Events, writer: W) -> Result<Response, ApiError> {
+    let mut events = events.ready_chunks(PIECE);
     let first = match timeout(HEARTBEAT, events.next()).await {
         Ok(Some(mut first)) => match first.first_mut() {
             Some(Err(_)) => return Err(first.swap_remove(0).map_or_else(model_error, |_| model_error(cut()))),
@@ -177,7 +198,8 @@ pub(crate) async fn streamed<W: Writer>(app: &App, call: ModelCall, writer: W) -
 }
 
 /// Calls the model with a core request.
-async fn events(app: &App, call: ModelCall) -> Result<Events, ApiError> {
+#[allow(dead_code, reason = "for dialects that are read whole")]
+pub(crate) async fn events(app: &App, call: ModelCall) -> Result<Events, ApiError> {
     let answered = app.model().call(call).await.map_err(model_error)?;
     answered.answer.into_events().map_err(model_error)
 }
@@ -223,7 +245,7 @@ fn pieces<W: Writer>(
     }
 }
 
-fn cut() -> ModelError {
+pub(crate) fn cut() -> ModelError {
     ModelError::new(ModelErrorKind::BrokenStream, "the model's stream ended before its reply was whole")
 }
 
@@ -233,7 +255,7 @@ pub(crate) fn invalid(error: DecodeError) -> ApiError {
     ApiError::bad_request("invalid_request", error.to_string())
 }
 
-fn model_error(error: ModelError) -> ApiError {
+pub(crate) fn model_error(error: ModelError) -> ApiError {
     let status = match error.kind {
         ModelErrorKind::InvalidRequest => StatusCode::BAD_REQUEST,
         ModelErrorKind::NotFound => StatusCode::NOT_FOUND,

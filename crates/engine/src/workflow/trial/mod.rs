@@ -148,7 +148,9 @@ pub enum TrialError {
     )]
     NeedsMock,
     /// A task that waits needs a mock.
-    #[error("TestState API does not support activities, .sync or .waitForTaskToken tasks when a mock is not specified.")]
+    #[error(
+        "TestState API does not support activities, .sync or .waitForTaskToken tasks when a mock is not specified."
+    )]
     TaskNeedsMock,
     /// A state of this kind does no work that a mock could stand for.
     #[error("A mock can only be specified for Task, Map and Parallel states")]
