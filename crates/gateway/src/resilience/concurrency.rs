@@ -4,7 +4,9 @@
 //! follows the gradient between the usual latency and that of now, and falls by a tenth whenever the target says that
 //! it is overloaded.
 
+use futures::channel::oneshot;
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,7 +14,7 @@ use std::{
 /// How a limit moves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ConcurrencyPolicy {
-    /// Where it begins.
+    /// Where it begins, if it moves; one that does not is always at its most.
     pub initial: u32,
     /// It never falls below this; at least 1.
     pub least: u32,
@@ -24,7 +26,7 @@ pub struct ConcurrencyPolicy {
 
 impl Default for ConcurrencyPolicy {
     fn default() -> Self {
-        Self { initial: 64, least: 4, most: 1_000, adaptive: true }
+        Self { initial: 64, least: 8, most: 100_000, adaptive: false }
     }
 }
 
@@ -42,12 +44,14 @@ struct State {
     /// The latency in seconds, as usual and of late; 0 before the first.
     long: f64,
     short: f64,
+    waiting: VecDeque<oneshot::Sender<Permit>>,
 }
 
 /// A place among a target's calls; dropping it gives it back.
 #[derive(Debug)]
 pub struct Permit {
-    concurrency: Arc<Concurrency>,
+    /// None once it is nobody's.
+    concurrency: Option<Arc<Concurrency>>,
 }
 
 /// What a call showed about its target's load.
@@ -63,19 +67,44 @@ impl Concurrency {
     /// Returns a limit with nothing in use.
     #[must_use]
     pub fn new(policy: ConcurrencyPolicy) -> Arc<Self> {
-        let limit = f64::from(policy.initial.clamp(policy.least.max(1), policy.most.max(1)));
-        Arc::new(Self { policy, state: Mutex::new(State { limit, in_flight: 0, long: 0.0, short: 0.0 }) })
+        let most = policy.most.max(1);
+        let initial = if policy.adaptive { policy.initial.clamp(policy.least.clamp(1, most), most) } else { most };
+        let state = State { limit: f64::from(initial), in_flight: 0, long: 0.0, short: 0.0, waiting: VecDeque::new() };
+        Arc::new(Self { policy, state: Mutex::new(state) })
     }
 
     /// Returns a place, or none when all are taken.
     #[must_use]
     pub fn enter(self: &Arc<Self>) -> Option<Permit> {
         let mut state = self.lock();
-        if f64::from(state.in_flight) + 1.0 > state.limit.max(1.0) {
+        state.has_room().then(|| {
+            state.in_flight += 1;
+            self.permit()
+        })
+    }
+
+    /// Returns what will be a place, in the order of asking; none when as many wait as may be under way.
+    #[must_use]
+    pub fn wait(self: &Arc<Self>) -> Option<oneshot::Receiver<Permit>> {
+        let mut state = self.lock();
+        state.waiting.retain(|waiter| !waiter.is_canceled());
+        #[expect(clippy::cast_precision_loss, reason = "queues are short")]
+        let full = state.waiting.len() as f64 >= state.limit;
+        let (give, place) = oneshot::channel();
+        if state.has_room() {
+            state.in_flight += 1;
+            // The other end is in this very function.
+            let _ = give.send(self.permit());
+        } else if full {
             return None;
+        } else {
+            state.waiting.push_back(give);
         }
-        state.in_flight += 1;
-        Some(Permit { concurrency: Arc::clone(self) })
+        Some(place)
+    }
+
+    fn permit(self: &Arc<Self>) -> Permit {
+        Permit { concurrency: Some(Arc::clone(self)) }
     }
 
     /// Returns how many calls are under way, and how many may be.
@@ -105,7 +134,7 @@ impl Concurrency {
                 if f64::from(state.in_flight) < state.limit / 2.0 {
                     return;
                 }
-                let gradient = (TOLERANCE * state.long / state.short).clamp(0.5, 1.0);
+                let gradient = (TOLERANCE * (state.long + NOISE) / (state.short + NOISE)).clamp(0.5, 1.0);
                 let wanted = state.limit * gradient + state.limit.sqrt();
                 state.limit += (wanted - state.limit) * 0.2;
             }
@@ -121,17 +150,43 @@ impl Concurrency {
 /// How much slower than usual a target may be before it gets fewer calls.
 const TOLERANCE: f64 = 1.5;
 
+/// Differences of some hundredths of a second say nothing about load.
+const NOISE: f64 = 0.05;
+
+impl State {
+    fn has_room(&self) -> bool {
+        f64::from(self.in_flight) + 1.0 <= self.limit.max(1.0)
+    }
+}
+
 impl Permit {
     /// Notes what the call showed.
     pub fn note(&self, sample: Sample) {
-        self.concurrency.note(sample);
+        if let Some(concurrency) = &self.concurrency {
+            concurrency.note(sample);
+        }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut state = self.concurrency.lock();
-        state.in_flight = state.in_flight.saturating_sub(1);
+        let Some(concurrency) = self.concurrency.take() else { return };
+        loop {
+            let next = {
+                let mut state = concurrency.lock();
+                // A limit that has shrunk takes places back as they come free.
+                let next = if f64::from(state.in_flight) <= state.limit { state.waiting.pop_front() } else { None };
+                if next.is_none() {
+                    state.in_flight = state.in_flight.saturating_sub(1);
+                }
+                next
+            };
+            match next.map(|next| next.send(concurrency.permit())) {
+                None | Some(Ok(())) => return,
+                // Who waited is gone, and the next is asked; the place must not go through this again on its own.
+                Some(Err(mut permit)) => permit.concurrency = None,
+            }
+        }
     }
 }
 
@@ -166,7 +221,8 @@ mod tests {
 
     #[test]
     fn overload_shrinks_it_to_its_least_and_recovery_lets_it_grow() {
-        let limit = Concurrency::new(ConcurrencyPolicy { initial: 100, least: 4, ..ConcurrencyPolicy::default() });
+        let policy = ConcurrencyPolicy { initial: 100, least: 4, most: 1_000, adaptive: true };
+        let limit = Concurrency::new(policy);
         for _ in 0..100 {
             limit.enter().unwrap().note(Sample::Overloaded);
         }
@@ -184,5 +240,20 @@ mod tests {
         assert!(limit.enter().is_some());
         drop(second);
         assert_eq!(limit.level(), (0, 2));
+    }
+
+    #[test]
+    fn who_waits_gets_the_next_place_and_who_gave_up_gets_none() {
+        let policy = ConcurrencyPolicy { initial: 1, least: 1, most: 1, adaptive: false };
+        let limit = Concurrency::new(policy);
+        let held = limit.enter().unwrap();
+        drop(limit.wait().unwrap());
+        let mut waiting = limit.wait().unwrap();
+        assert!(limit.wait().is_none(), "as many wait as may be under way");
+        drop(held);
+        let place = waiting.try_recv().unwrap().unwrap();
+        assert!(limit.enter().is_none());
+        drop(place);
+        assert_eq!(limit.level(), (0, 1));
     }
 }

@@ -12,6 +12,10 @@ use bedplate_core::{
     },
     time::Timestamp,
 };
+use futures::{
+    channel::oneshot,
+    future::{Either, select},
+};
 use std::{sync::Arc, time::Duration};
 
 /// How a model is watched over.
@@ -62,6 +66,9 @@ pub(crate) struct Visit {
 /// The longest that a target's word keeps calls away from it.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
+/// How long a call waits for a place at a model; a route's own queue is for more.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 impl Guard {
     /// Returns a guard that knows nothing yet.
     pub(crate) fn new(policy: GuardPolicy) -> Arc<Self> {
@@ -96,20 +103,61 @@ impl Guard {
     ///
     /// # Errors
     /// Why it does not, with the time after which it may.
-    pub(crate) fn enter(
+    pub(crate) fn enter(self: &Arc<Self>, clock: &Arc<dyn Clock>, tokens: u64) -> Result<Visit, ModelError> {
+        let now = clock.now();
+        self.asked_for_pause(now)?;
+        let permit = self.concurrency.enter().ok_or_else(|| self.full(now))?;
+        self.visit(clock, tokens, permit, false)
+    }
+
+    /// Lets a call through that has no other place to go: it waits for a place, at most until `until`, and only a
+    /// model that is down is not called.
+    ///
+    /// # Errors
+    /// See [`Guard::enter`].
+    pub(crate) async fn enter_late(
         self: &Arc<Self>,
         clock: &Arc<dyn Clock>,
         tokens: u64,
+        until: Option<Timestamp>,
+    ) -> Result<Visit, ModelError> {
+        let now = clock.now();
+        self.asked_for_pause(now)?;
+        let permit = match self.concurrency.enter() {
+            Some(permit) => permit,
+            None => {
+                let place = self.concurrency.wait().ok_or_else(|| self.full(now))?;
+                let patience = now.after(PATIENCE);
+                let until = until.map_or(patience, |until| until.min(patience));
+                match select(place, clock.sleep_until(until)).await {
+                    Either::Left((Ok(permit), _)) => permit,
+                    Either::Left((Err(oneshot::Canceled), _)) | Either::Right(_) => return Err(self.full(clock.now())),
+                }
+            }
+        };
+        self.visit(clock, tokens, permit, true)
+    }
+
+    fn asked_for_pause(&self, now: Timestamp) -> Result<(), ModelError> {
+        match self.health.wait(now) {
+            None => Ok(()),
+            Some(wait) => Err(later(ModelErrorKind::RateLimited, "the model's provider asked for a pause", wait)),
+        }
+    }
+
+    fn full(&self, now: Timestamp) -> ModelError {
+        let wait = Duration::from_secs_f64(self.health.read(now).latency.clamp(0.1, 10.0));
+        later(ModelErrorKind::RateLimited, "the model has as many calls as it can take", wait)
+    }
+
+    fn visit(
+        self: &Arc<Self>,
+        clock: &Arc<dyn Clock>,
+        tokens: u64,
+        permit: Permit,
         last_resort: bool,
     ) -> Result<Visit, ModelError> {
         let now = clock.now();
-        if let Some(wait) = self.health.wait(now) {
-            return Err(later(ModelErrorKind::RateLimited, "the model's provider asked for a pause", wait));
-        }
-        let Some(permit) = self.concurrency.enter() else {
-            let wait = Duration::from_secs_f64(self.health.read(now).latency.clamp(0.1, 10.0));
-            return Err(later(ModelErrorKind::RateLimited, "the model has as many calls as it can take", wait));
-        };
         let admission = self.breaker.admit(now, last_resort);
         if let Admission::No { after } = admission {
             return Err(later(ModelErrorKind::Unavailable, "the model has failed too often of late", after));

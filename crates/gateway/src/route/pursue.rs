@@ -113,7 +113,7 @@ impl Pursuit {
         let mut rest = order.iter().enumerate();
         loop {
             if running.is_empty() {
-                match self.start(&mut rest, call, tokens, last_resort, &mut missed) {
+                match self.start(&mut rest, call, tokens, last_resort, &mut missed).await {
                     Some(attempt) => running.push(attempt),
                     None => return Err(missed),
                 }
@@ -126,11 +126,9 @@ impl Pursuit {
                     match select(running.next(), self.clock.sleep_until(self.clock.now().after(wait))).await {
                         Either::Left((ended, _)) => ended,
                         Either::Right(((), _)) => {
-                            let second = self
-                                .budget
-                                .take()
-                                .then(|| self.start(&mut rest, call, tokens, last_resort, &mut missed));
-                            if let Some(second) = second.flatten() {
+                            if self.budget.take()
+                                && let Some(second) = self.start(&mut rest, call, tokens, false, &mut missed).await
+                            {
                                 running.push(second);
                             }
                             running.next().await
@@ -154,7 +152,7 @@ impl Pursuit {
     }
 
     /// Begins an attempt at the next candidate that lets it through.
-    fn start<'a>(
+    async fn start<'a>(
         &'a self,
         rest: &mut std::iter::Enumerate<std::slice::Iter<'a, Candidate>>,
         call: &Call,
@@ -165,13 +163,20 @@ impl Pursuit {
         while let Some((at, candidate)) = rest.next() {
             let visit = match &candidate.leg().guard {
                 None => None,
-                Some(guard) => match guard.enter(&self.clock, tokens, last_resort) {
-                    Ok(visit) => Some(visit),
-                    Err(error) => {
-                        missed.refused(error);
-                        continue;
+                Some(guard) => {
+                    let entered = if last_resort {
+                        guard.enter_late(&self.clock, tokens, call.deadline).await
+                    } else {
+                        guard.enter(&self.clock, tokens)
+                    };
+                    match entered {
+                        Ok(visit) => Some(visit),
+                        Err(error) => {
+                            missed.refused(error);
+                            continue;
+                        }
                     }
-                },
+                }
             };
             missed.sent += 1;
             let (call, others) = (call.clone(), rest.len() > 0);

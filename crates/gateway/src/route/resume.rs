@@ -38,6 +38,7 @@ pub(crate) fn resuming(
         said: Said::default(),
         carried: Said::default(),
         shift: None,
+        trim: false,
         spent: Spent::default(),
         ready: VecDeque::new(),
     };
@@ -57,6 +58,8 @@ struct Resuming {
     carried: Said,
     /// How far the blocks of the present model are moved; none for one that began the answer.
     shift: Option<Shift>,
+    /// Whether white space at the present model's beginning was there before the break already.
+    trim: bool,
     spent: Spent,
     ready: VecDeque<ModelEvent>,
 }
@@ -131,7 +134,14 @@ impl Resuming {
             self.shift = Some(Shift { by: last + 1, joined: true });
         }
         let by = self.shift.map_or(0, |shift| shift.by);
-        Some(moved(event, by))
+        match moved(event, by) {
+            ModelEvent::TextDelta { index, text } if self.trim => {
+                let text = text.trim_start().to_owned();
+                self.trim = text.is_empty();
+                (!text.is_empty()).then_some(ModelEvent::TextDelta { index, text })
+            }
+            other => Some(other),
+        }
     }
 
     /// Finds somebody who goes on; returns the `Restart` where the answer begins again.
@@ -166,10 +176,11 @@ impl Resuming {
         self.events = Some(found.answer.into_events()?);
         self.call.notes.note(|noted| noted.reason = Some("resumed after a broken stream".into()));
         if restarts {
-            (self.said, self.carried, self.shift) = (Said::default(), Said::default(), None);
+            (self.said, self.carried, self.shift, self.trim) = (Said::default(), Said::default(), None, false);
             return Ok(Some(ModelEvent::Restart));
         }
         self.carried = self.said.clone();
+        self.trim = self.said.ends_in_space();
         let by = u32::try_from(self.said.blocks.len()).unwrap_or(u32::MAX);
         self.shift = Some(Shift { by, joined: !self.said.open });
         Ok(None)
@@ -185,8 +196,11 @@ impl Resuming {
         }
         let mut content = reply.message.content.into_iter();
         if self.carried.open {
+            let trimmed = self.carried.ends_in_space();
             match (blocks.last_mut(), content.next()) {
-                (Some(ContentBlock::Text { text }), Some(ContentBlock::Text { text: more })) => text.push_str(&more),
+                (Some(ContentBlock::Text { text }), Some(ContentBlock::Text { text: more })) => {
+                    text.push_str(if trimmed { more.trim_start() } else { &more });
+                }
                 (_, Some(other)) => blocks.push(other),
                 (_, None) => {}
             }
@@ -213,6 +227,12 @@ impl Said {
             ModelEvent::Restart => *self = Self::default(),
             ModelEvent::InputDelta { .. } | ModelEvent::ReasoningSeal { .. } | ModelEvent::End(_) => {}
         }
+    }
+
+    /// Returns whether the open block ends in white space, which the next model is not shown.
+    fn ends_in_space(&self) -> bool {
+        let last = self.blocks.last().and_then(Option::as_deref);
+        self.open && last.is_some_and(|text| text.ends_with(char::is_whitespace))
     }
 
     /// Returns all that was said, if it is text and nothing else.

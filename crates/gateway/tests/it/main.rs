@@ -1,6 +1,7 @@
 //! The gateway against scripts and against upstreams that behave well, badly, and not at all.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chaos;
 mod discovery;
 mod routes;
 mod scripts;
