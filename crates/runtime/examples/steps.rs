@@ -121,6 +121,7 @@ async fn one_run(runtime: &Runtime) -> RunId {
         idempotency_key: None,
         policy: None,
         timeout_seconds: None,
+        adapted: None,
     };
     let started = runtime.start_turn(start).await.expect("the turn starts");
     let result = runtime.wait_turn(&Tenant::default(), started.run, started.turn).await.expect("the turn ends");

@@ -6,6 +6,7 @@ use bedplate_core::{
     id::{CallId, RunId, Seq, Tenant, UserId},
     message::{Message, Usage},
     port::{
+        definitions::PinnedAgent,
         journal::{AppendError, Head, ReadError},
         model::ModelEvent,
     },
@@ -32,6 +33,8 @@ pub struct StartTurn {
     pub policy: Option<SessionPolicy>,
     /// The wall time of the turn; none: as the agent says.
     pub timeout_seconds: Option<u64>,
+    /// The agent as this turn alone has it, with another prompt or other limits; none: as the project declares it.
+    pub adapted: Option<PinnedAgent>,
 }
 
 /// A turn whose start is committed.

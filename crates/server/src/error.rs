@@ -92,7 +92,7 @@ impl Shape {
             "/" => Self::AwsJson,
             "/v1/chat/completions" => Self::OpenAi,
             "/v1/messages" | "/v1/messages/count_tokens" => Self::Anthropic,
-            _ if path.starts_with("/model/") => Self::Aws,
+            _ if ["/model/", "/runtimes/", "/harnesses/"].iter().any(|face| path.starts_with(face)) => Self::Aws,
             _ => Self::Native,
         }
     }
@@ -125,7 +125,11 @@ pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Respon
             status = aws_status(status);
             json!({ "message": message })
         }
-        Shape::AwsJson => json!({ "__type": aws_error_type(status), "message": message }),
+        Shape::AwsJson => {
+            let name = error.aws.unwrap_or_else(|| aws_error_type(status));
+            status = aws_status(status);
+            json!({ "__type": name, "message": message })
+        }
         Shape::OpenAi | Shape::Anthropic => {
             let WireError { status: of_dialect, mut body, .. } = dialect_error(error, shape);
             // What a client did wrong keeps its status; what failed behind us has the one that the dialect knows.

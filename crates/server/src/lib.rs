@@ -4,6 +4,7 @@
 //! Handlers are thin: they parse, call and render.
 
 pub mod access;
+mod agentcore;
 mod aws;
 mod error;
 mod extract;

@@ -3,7 +3,7 @@
 //! Committed entries carry the id `run:seq`, so a client that reconnects goes on where it was; deltas carry none,
 //! because they are views that a reconnect replaces by the partial message.
 
-use crate::{App, wire::event_body};
+use crate::{ApiError, App, routes::shutting_down, wire::event_body};
 use axum::{
     http::HeaderName,
     response::{
@@ -24,10 +24,19 @@ use std::{convert::Infallible, time::Duration};
 /// How often an idle stream says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Returns a response that sends `events` until they end or the server stops, with heartbeats while there is none.
-pub(crate) fn respond(app: &App, events: impl Stream<Item = Event> + Send + 'static) -> Response {
-    let events = events.take_until(app.closed()).map(Ok::<_, Infallible>);
-    let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
+/// Returns `events` up to their end, or until the server stops, which the last event says then.
+pub(crate) fn until_closed(
+    app: &App,
+    events: impl Stream<Item = Event> + Send + 'static,
+) -> impl Stream<Item = Event> + Send + 'static {
+    let server = app.clone();
+    let last = futures::stream::once(async move { server.is_closing().then(|| failure(&shutting_down())) });
+    events.take_until(app.closed()).chain(last.filter_map(std::future::ready))
+}
+
+/// Returns a response that sends `events` until they end, with heartbeats while there is none.
+pub(crate) fn respond(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let stream = Sse::new(events.map(Ok::<_, Infallible>)).keep_alive(KeepAlive::new().interval(HEARTBEAT));
     // A proxy that collects a stream before it passes it on would make it none.
     ([(HeaderName::from_static("x-accel-buffering"), "no")], stream).into_response()
 }
@@ -74,6 +83,11 @@ fn delta(call: u64, event: &ModelEvent) -> Option<Event> {
 pub(crate) fn named<T: Serialize>(name: &str, body: &T) -> Event {
     // A body of ours is plain data, which always encodes; JSON text has no line break.
     Event::default().event(name).data(serde_json::to_string(body).unwrap_or_default())
+}
+
+/// Returns the event that ends a stream which cannot go on.
+pub(crate) fn failure(error: &ApiError) -> Event {
+    named("error", &json!({ "code": error.code, "message": error.message }))
 }
 
 /// Returns the position that a `Last-Event-ID` names, when it is of this run.

@@ -2,14 +2,17 @@
 
 use crate::{access::Access, key::Pepper, metrics::Metrics};
 use bedplate_catalog::Catalog;
-use bedplate_core::port::{
-    clock::{Clock, Entropy},
-    definitions::Definitions,
-    documents::Documents,
-    journal::Journal,
-    keys::Keys,
-    model::Model,
-    tasks::{TaskMocks, Tasks},
+use bedplate_core::{
+    port::{
+        clock::{Clock, Entropy},
+        definitions::Definitions,
+        documents::Documents,
+        journal::Journal,
+        keys::Keys,
+        model::Model,
+        tasks::{TaskMocks, Tasks},
+    },
+    time::Timestamp,
 };
 use bedplate_runtime::Runtime;
 use std::{future::Future, sync::Arc};
@@ -56,6 +59,8 @@ pub struct App(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) metrics: Metrics,
+    /// When the server was made.
+    pub(crate) started: Timestamp,
     /// Whether the server stops.
     closing: watch::Sender<bool>,
 }
@@ -65,7 +70,8 @@ impl App {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let metrics = Metrics::new(options.runtime.clone());
-        Self(Arc::new(Shared { options, metrics, closing: watch::Sender::new(false) }))
+        let started = options.clock.now();
+        Self(Arc::new(Shared { options, metrics, started, closing: watch::Sender::new(false) }))
     }
 
     /// Ends the open streams; their clients resume them elsewhere or later.

@@ -163,8 +163,14 @@ impl Runtime {
         if self.shared.is_stopping() {
             return Err(StartError::ShuttingDown);
         }
-        let agent = options.definitions.agent(&request.agent);
-        let agent = agent.ok_or_else(|| StartError::UnknownAgent(request.agent.clone()))?;
+        let declared = options.definitions.agent(&request.agent);
+        let declared = declared.ok_or_else(|| StartError::UnknownAgent(request.agent.clone()))?;
+        let asked = match &request.adapted {
+            // Another prompt or limit under the same key is another request.
+            Some(adapted) => format!("{}@{}", request.agent, adapted.hash),
+            None => declared.definition.name.clone(),
+        };
+        let agent = request.adapted.unwrap_or(declared);
         let now = self.shared.now();
         let StartTurn { tenant, user, message, idempotency_key, .. } = request;
         let session = match (request.session, &idempotency_key) {
@@ -172,8 +178,7 @@ impl Runtime {
             (None, Some(key)) => derived_session(&tenant, &user, key),
             (None, None) => RunId(options.entropy.bytes()).to_string(),
         };
-        let (request_hash, bytes) =
-            fingerprint(&agent.definition.name, &message, request.policy, request.timeout_seconds)?;
+        let (request_hash, bytes) = fingerprint(&asked, &message, request.policy, request.timeout_seconds)?;
         let system = self.system(&agent, &user, now);
         let limit = (MAX_EVENT_BYTES - TURN_ROOM).saturating_sub(system.len());
         if bytes > limit {

@@ -113,6 +113,7 @@ pub fn says(text: &str) -> StartTurn {
         idempotency_key: None,
         policy: None,
         timeout_seconds: None,
+        adapted: None,
     }
 }
 

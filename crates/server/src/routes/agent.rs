@@ -106,6 +106,7 @@ pub(crate) async fn ask(
         key: invoke::idempotency_key(&headers)?,
         policy: None,
         timeout_seconds: None,
+        adapted: None,
     };
     let user_id = ask.user.to_string();
     let started = invoke::start(&app, &identity, ask).await?;
@@ -143,7 +144,7 @@ pub(crate) async fn ask_prod(
 }
 
 /// Returns the status word of an outcome that has an answer; any other outcome is an error and never an answer.
-fn ended_well(outcome: TurnOutcome, message: Option<&str>) -> Result<&'static str, ApiError> {
+pub(crate) fn ended_well(outcome: TurnOutcome, message: Option<&str>) -> Result<&'static str, ApiError> {
     let word = outcome_word(outcome);
     let status = match outcome {
         TurnOutcome::Completed | TurnOutcome::MaxTokens | TurnOutcome::Refused => return Ok(word),
@@ -159,7 +160,7 @@ fn ended_well(outcome: TurnOutcome, message: Option<&str>) -> Result<&'static st
     Err(ApiError::new(status, word, message.unwrap_or(word).to_owned()))
 }
 
-fn waiting_text<'a>(questions: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn waiting_text<'a>(questions: impl Iterator<Item = &'a str>) -> String {
     let questions: Vec<&str> = questions.collect();
     format!("This waits for a person's approval: {}", questions.join(" "))
 }

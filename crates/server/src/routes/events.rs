@@ -58,7 +58,7 @@ pub(crate) async fn events(
         let after = after.min(head.seq);
         let live = app.runtime().subscribe(&identity.tenant, run, after).await.map_err(run_error)?;
         let events = live.filter_map(move |live| std::future::ready(sse::live_event(run, &live)));
-        return Ok(sse::respond(&app, events));
+        return Ok(sse::respond(sse::until_closed(&app, events)));
     }
     let limit = page_size(params.limit, 100)?;
     let mut entries = app.journal().read(head.run, after, limit).await.map_err(|error| ApiError::store(&error))?;

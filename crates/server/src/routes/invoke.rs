@@ -17,6 +17,7 @@ use bedplate_core::{
     id::{RunId, UserId},
     message::{ContentBlock, Message, Role, Source},
     port::{
+        definitions::PinnedAgent,
         journal::{Head, RunStatus},
         model::ModelInfo,
     },
@@ -157,6 +158,7 @@ pub(crate) async fn invoke(
         key: idempotency_key(&headers)?,
         policy: request.session_policy.map(Into::into),
         timeout_seconds: request.timeout_seconds,
+        adapted: None,
     };
     let started = start(&app, &identity, ask).await?;
     let model = app.model().describe(&definition.model).map(ModelBody::from);
@@ -200,6 +202,8 @@ pub(crate) struct Ask {
     pub(crate) key: Option<String>,
     pub(crate) policy: Option<SessionPolicy>,
     pub(crate) timeout_seconds: Option<u64>,
+    /// The agent as this turn alone has it.
+    pub(crate) adapted: Option<PinnedAgent>,
 }
 
 /// Starts a turn; when this returns, the start is committed.
@@ -217,6 +221,7 @@ pub(crate) async fn start(app: &App, identity: &Identity, ask: Ask) -> Result<St
         idempotency_key: ask.key,
         policy: ask.policy,
         timeout_seconds: ask.timeout_seconds,
+        adapted: ask.adapted,
     };
     app.runtime().start_turn(turn).await.map_err(start_error)
 }

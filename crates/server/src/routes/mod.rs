@@ -1,29 +1,31 @@
 //! The routes: one file a resource, one line each in the list below.
 
-mod agent;
+pub(crate) mod agent;
 mod agents;
 mod anthropic;
 mod approvals;
-mod bedrock;
+pub(crate) mod bedrock;
 mod chat_completions;
 mod converse;
-mod event_stream;
+pub(crate) mod event_stream;
 mod events;
 mod health;
 mod info;
-mod invoke;
+pub(crate) mod invoke;
 mod keys;
 mod messages;
-mod model_call;
+pub(crate) mod model_call;
 mod models;
 mod openapi;
 mod passing;
-mod runs;
+pub(crate) mod runs;
 mod sessions;
-mod turn_stream;
+pub(crate) mod turn_stream;
 mod users;
 
-use crate::{App, aws, page, request, sigv4};
+pub(crate) use self::invoke::shutting_down;
+
+use crate::{App, agentcore, aws, page, request, sigv4};
 use axum::{
     Router, middleware,
     routing::{get, post},
@@ -47,6 +49,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
         (name = "sessions", description = "Conversations"),
         (name = "runs", description = "Journals: view, stream, cancel, answer, fork, replay"),
         (name = "models", description = "Models without an agent"),
+        (name = "agentcore", description = "Agents as AgentCore has them"),
         (name = "server", description = "The server itself"),
     )
 )]
@@ -94,6 +97,11 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(chat_completions::create))
         .routes(routes!(anthropic::create))
         .routes(routes!(anthropic::count_tokens))
+        .routes(routes!(agentcore::invocations))
+        .routes(routes!(agentcore::ping))
+        .routes(routes!(agentcore::invoke_runtime))
+        .routes(routes!(agentcore::stop_session))
+        .routes(routes!(agentcore::invoke_harness))
         .routes(routes!(info::info))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

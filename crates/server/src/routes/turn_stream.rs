@@ -3,7 +3,7 @@
 use crate::{
     ApiError, App,
     access::Identity,
-    routes::invoke::{finish, open_questions, run_error},
+    routes::invoke::{finish, open_questions, run_error, shutting_down},
     sse,
     wire::{ModelBody, TurnBody},
 };
@@ -14,31 +14,32 @@ use bedplate_core::{
     port::journal::Head,
 };
 use bedplate_runtime::{Live, Started, TurnResult};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use serde_json::json;
 
-/// Answers with the stream of a turn. It ends when the turn does or waits for a person; a turn that is queued shows
-/// what it waits for first.
-pub(crate) async fn respond(
+/// A piece of what happens in a turn.
+pub(crate) enum Piece {
+    /// It happened, or a model says more.
+    Live(Live),
+    /// The turn is over or waits for a person. Always the last, unless the stream fails.
+    Done(Box<(Head, TurnResult)>),
+    /// The stream cannot go on; the turn does. Always the last.
+    Failed(ApiError),
+}
+
+/// Returns what happens in a turn up to its end, or until it waits for a person; a turn that is queued shows what it
+/// waits for first. A server that stops ends the stream with [`Piece::Failed`].
+pub(crate) async fn pieces(
     app: App,
     identity: Identity,
     started: Started,
-    model: Option<ModelBody>,
-) -> Result<Response, ApiError> {
+) -> Result<impl Stream<Item = Piece> + Send + 'static, ApiError> {
     let run = started.run;
     let mut seen = Seen { turn: started.turn, began: false, last: started.turn.saturating_sub(1) };
     let mut live = app.runtime().subscribe(&identity.tenant, run, seen.last).await.map_err(run_error)?;
-    let first = sse::named(
-        "started",
-        &json!({
-            "run_id": run.to_string(), "session_id": started.session, "turn": started.turn, "joined": started.joined,
-            "queued_behind": started.queued_behind, "model": model,
-        }),
-    );
-    let server = app.clone();
-    let events = async_stream::stream! {
-        yield first;
+    Ok(async_stream::stream! {
         let mut done = Box::pin(finish(&app, &identity, &started));
+        let mut closed = std::pin::pin!(app.closed());
         // The answer, while events up to it are still on their way.
         let mut answer: Option<(Head, TurnResult)> = None;
         let mut cut = None;
@@ -56,7 +57,7 @@ pub(crate) async fn respond(
                     Some(Live::Lagged { .. }) | None => break Err(ApiError::store(&"a live stream ended early")),
                     Some(item) => {
                         let over = if let Live::Entry(entry) = &item { seen.ends(entry) } else { false };
-                        if let Some(event) = sse::live_event(run, &item) { yield event; }
+                        yield Piece::Live(item);
                         let all = answer.as_ref().is_some_and(|(head, _)| seen.last >= head.seq);
                         if over || all {
                             break match answer {
@@ -71,17 +72,44 @@ pub(crate) async fn respond(
                     Ok((head, result)) if seen.last < head.seq => answer = Some((head, result)),
                     result => break result,
                 },
+                () = &mut closed => break Err(shutting_down()),
             }
         };
-        match last {
-            Ok((head, result)) => {
+        yield match last {
+            Ok(done) => Piece::Done(Box::new(done)),
+            Err(error) => Piece::Failed(error),
+        };
+    })
+}
+
+/// Answers with the stream of a turn.
+pub(crate) async fn respond(
+    app: App,
+    identity: Identity,
+    started: Started,
+    model: Option<ModelBody>,
+) -> Result<Response, ApiError> {
+    let run = started.run;
+    let pieces = pieces(app, identity, started.clone()).await?;
+    let first = sse::named(
+        "started",
+        &json!({
+            "run_id": run.to_string(), "session_id": started.session, "turn": started.turn, "joined": started.joined,
+            "queued_behind": started.queued_behind, "model": model,
+        }),
+    );
+    let events = pieces.filter_map(move |piece| {
+        std::future::ready(match piece {
+            Piece::Live(live) => sse::live_event(run, &live),
+            Piece::Done(done) => {
+                let (head, result) = *done;
                 let questions = open_questions(&head, &result);
-                yield sse::named("done", &TurnBody::of(&started, &result, questions, model));
+                Some(sse::named("done", &TurnBody::of(&started, &result, questions, model.clone())))
             }
-            Err(error) => yield sse::named("error", &json!({ "code": error.code, "message": error.message })),
-        }
-    };
-    Ok(sse::respond(&server, events))
+            Piece::Failed(error) => Some(sse::failure(&error)),
+        })
+    });
+    Ok(sse::respond(futures::stream::iter([first]).chain(events)))
 }
 
 /// How far a stream has come.

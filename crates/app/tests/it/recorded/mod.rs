@@ -170,6 +170,7 @@ impl<'a> World<'a> {
                 idempotency_key: Some(format!("message-{index}")),
                 policy: None,
                 timeout_seconds: None,
+                adapted: None,
             };
             let started = runtime.start_turn(start).await.expect("the turn starts");
             let result = runtime.wait_turn(&tenant, started.run, started.turn).await.expect("the turn is waited for");

@@ -347,6 +347,7 @@ impl World {
                                 idempotency_key: Some(key),
                                 policy: Some(policy),
                                 timeout_seconds,
+                                adapted: None,
                             })
                             .await,
                     ),
