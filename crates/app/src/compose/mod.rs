@@ -3,6 +3,7 @@
 mod models;
 mod reload;
 mod retention;
+mod tasks;
 
 use crate::{
     data::{DataFolder, Running},
@@ -173,17 +174,20 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     let access = access(&project, address);
     let name = project.config.name.clone();
     let definitions = ProjectHandle::new(project, bedplate_tools::builtin::definitions());
-    let tools = ToolBox::new(bedplate_tools::Options {
-        databases: Arc::new(databases),
-        secrets: Arc::new(move |name| {
-            secrets.iter().any(|declared| declared == name).then(|| std::env::var(name).ok()).flatten()
-        }),
-        http: HttpLimits::default(),
+    let secrets: bedplate_tools::SecretLookup = Arc::new(move |name| {
+        secrets.iter().any(|declared| declared == name).then(|| std::env::var(name).ok()).flatten()
     });
+    let tools = Arc::new(ToolBox::new(bedplate_tools::Options {
+        databases: Arc::new(databases),
+        secrets: Arc::clone(&secrets),
+        http: HttpLimits::default(),
+    }));
+    let parts = tasks::Parts { model: gateway.clone(), tools: tools.clone(), secrets, clock: Arc::clone(&clock) };
+    let tasks = tasks::tasks(&definitions, &setup.project, parts);
     let runtime = Runtime::start(bedplate_runtime::Options {
         journal: store.journal(),
         model: gateway.clone(),
-        tools: Arc::new(tools),
+        tools,
         definitions: Arc::new(definitions.clone()),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
@@ -206,8 +210,8 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         journal: store.journal(),
         documents: store.documents(),
         catalog,
-        tasks: None,
-        task_mocks: None,
+        tasks: Some(Arc::new(tasks.mocked.clone())),
+        task_mocks: Some(Arc::new(tasks.mocked.clone())),
         keys: store.keys(),
         clock,
         entropy,
@@ -231,7 +235,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         folder.announce(&running)?;
     }
     let retention = retention_days.filter(|_| setup.drive).map(|days| retention::keep(store.journal(), days));
-    let watcher = setup.announce.then(|| reload::watch(&definitions, &gateway, &setup.project)).flatten();
+    let watcher = setup.announce.then(|| reload::watch(&definitions, &gateway, &tasks.table, &setup.project)).flatten();
     Ok(Instance {
         running,
         project: name,

@@ -1,13 +1,15 @@
 //! Taking over changed files of a project while the server runs; runs keep what they are pinned to.
 
-use super::models;
+use super::{models, tasks};
 use bedplate_gateway::Gateway;
 use bedplate_project::{Config, DatabaseConfig, ProjectHandle, ServerConfig, Watcher};
+use bedplate_tasks::TaskTable;
 use std::{path::Path, sync::Arc};
 
 /// Watches the project's files; none when the system cannot, which the log then says.
-pub fn watch(definitions: &ProjectHandle, gateway: &Arc<Gateway>, folder: &Path) -> Option<Watcher> {
+pub fn watch(definitions: &ProjectHandle, gateway: &Arc<Gateway>, table: &TaskTable, folder: &Path) -> Option<Watcher> {
     let (definitions, gateway, root) = (definitions.clone(), Arc::clone(gateway), folder.to_owned());
+    let table = table.clone();
     let opened = Opened::of(&definitions.project().config);
     let changed = move || {
         let reload = definitions.reload();
@@ -21,6 +23,7 @@ pub fn watch(definitions: &ProjectHandle, gateway: &Arc<Gateway>, folder: &Path)
         for part in opened.differs_in(&definitions.project().config) {
             tracing::warn!("{part} of bedplate.toml changed: that is taken over at the next start");
         }
+        table.reload(tasks::config(&definitions.project().config));
         let routes = models::config(&definitions.project(), &root)
             .map_err(|error| error.message)
             .and_then(|config| gateway.reload(config).map_err(|error| error.to_string()));
