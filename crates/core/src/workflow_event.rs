@@ -70,6 +70,10 @@ pub enum WorkflowEvent {
     Aborted(StateAborted),
     /// The execution is over.
     Ended(ExecutionEnded),
+    /// An execution that ended badly goes on where it failed.
+    Redriven(ExecutionRedriven),
+    /// The limits of a map run that is under way are others now.
+    MapRunChanged(MapRunChanged),
 }
 
 /// See [`WorkflowEvent::Started`].
@@ -94,6 +98,21 @@ pub struct ExecutionStarted {
     /// When the execution is given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+    /// Whether it is an express execution.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub express: bool,
+    /// The version or alias under which it was started, as an ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qualified: Option<Arc<str>>,
+    /// The version that this led to, as an ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Arc<str>>,
+    /// The map run whose child it is, as an ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_run: Option<Arc<str>>,
+    /// The trace that it belongs to, as the caller says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Arc<str>>,
 }
 
 /// The kind of a state.
@@ -392,6 +411,33 @@ pub struct ExecutionEnded {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Arc<str>>,
+}
+
+/// See [`WorkflowEvent::Redriven`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionRedriven {
+    /// The caller's key: a second redrive with it joins this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Arc<str>>,
+    /// When the execution is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+}
+
+/// See [`WorkflowEvent::MapRunChanged`]. What is absent stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MapRunChanged {
+    /// The map run's ARN.
+    pub run: Arc<str>,
+    /// How many iterations may be under way at once; 0: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u64>,
+    /// How many iterations may fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerated_count: Option<u64>,
+    /// What part of them may fail, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerated_percentage: Option<f64>,
 }
 
 /// How an execution ended. The output of one that succeeded is its branch's value.

@@ -6,7 +6,7 @@ use crate::{definition::Definition, workflow};
 use bedplate_core::{
     agent::Price,
     event::{Event, Preparation},
-    id::{CallId, Seq},
+    id::{CallId, RunId, Seq},
     message::Message,
     port::{
         journal::RunStatus,
@@ -36,6 +36,20 @@ pub struct Context {
     pub partial: Option<Message>,
     /// The workflow definition that the execution is pinned to.
     pub workflow: Option<Arc<workflow::Definition>>,
+    /// The run that is decided on.
+    pub run: RunId,
+    /// The open calls that may be begun again after a crash, as the driver knows: their effect is a run of ours, or
+    /// they change nothing. Only read with [`Input::Recovered`].
+    pub again: Vec<CallId>,
+}
+
+impl Context {
+    /// Returns the context of a decision that depends on nothing but the time and randomness.
+    #[must_use]
+    pub const fn at(now: Timestamp, entropy: [u8; 16]) -> Self {
+        let (definition, price, partial, workflow) = (None, None, None, None);
+        Self { now, entropy, definition, price, partial, workflow, run: RunId([0; 16]), again: Vec::new() }
+    }
 }
 
 /// Something that came from outside.
@@ -154,6 +168,20 @@ pub enum Intent {
         /// The call.
         call: CallId,
     },
+}
+
+impl Intent {
+    /// Returns the call that it is about.
+    #[must_use]
+    pub const fn call(&self) -> CallId {
+        match self {
+            Self::CallModel { call, .. }
+            | Self::PrepareTool { call, .. }
+            | Self::CallTool { call, .. }
+            | Self::RunTask { call, .. }
+            | Self::Abandon { call } => *call,
+        }
+    }
 }
 
 /// What was decided: events to append, and what to do once they are durable.

@@ -141,6 +141,8 @@ fn main() {
             model: Arc::new(Looping { iterations }),
             tools: Arc::new(Trivial),
             definitions: FixedDefinitions::new([definition()]),
+            tasks: Arc::new(bedplate_runtime::Unconfigured),
+            workflows: Arc::new(bedplate_runtime::Unconfigured),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             lease: Duration::from_secs(30),

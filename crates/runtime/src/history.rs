@@ -2,6 +2,7 @@
 
 use crate::{
     api::{Difference, RunError, RunView},
+    driven::Driven,
     pinned::Pinned,
 };
 use bedplate_core::{
@@ -15,6 +16,7 @@ use bedplate_core::{
 };
 use bedplate_engine::{
     agent::{Agent, AgentState},
+    definition::Definition,
     machine::{Context, Machine},
 };
 use std::collections::{BTreeSet, VecDeque};
@@ -23,14 +25,14 @@ use std::collections::{BTreeSet, VecDeque};
 const PAGE: usize = 256;
 
 /// Folds a run up to `at`; returns the state and where the snapshot that it began with stands (0: none).
-pub(crate) async fn fold(journal: &dyn Journal, run: RunRef, at: Seq) -> Result<(AgentState, Seq), RunError> {
-    let mut state = AgentState::default();
+pub(crate) async fn fold<M: Driven>(journal: &dyn Journal, run: RunRef, at: Seq) -> Result<(M::State, Seq), RunError> {
+    let mut state = M::State::default();
     let mut snapshot = 0;
     if let Some((seq, bytes)) = journal.get_snapshot(run).await?
         && seq <= at
-        && let Some((mut restored, wanted)) = Agent::restore(&bytes)
+        && let Some((mut restored, wanted)) = M::restore(&bytes)
     {
-        restore(journal, run, &mut restored, wanted).await?;
+        restore::<M>(journal, run, &mut restored, wanted).await?;
         (state, snapshot) = (restored, seq);
     }
     let mut after = snapshot;
@@ -39,17 +41,17 @@ pub(crate) async fn fold(journal: &dyn Journal, run: RunRef, at: Seq) -> Result<
         let Some(last) = entries.last() else { break };
         after = last.seq;
         for entry in entries.iter().filter(|entry| entry.seq <= at) {
-            Agent::apply(&mut state, entry.seq, entry.at, &entry.event);
+            M::apply(&mut state, entry.seq, entry.at, &entry.event);
         }
     }
     Ok((state, snapshot))
 }
 
 /// Gives a restored state the entries that its snapshot refers to.
-async fn restore(
+async fn restore<M: Driven>(
     journal: &dyn Journal,
     run: RunRef,
-    state: &mut AgentState,
+    state: &mut M::State,
     mut wanted: Vec<Seq>,
 ) -> Result<(), RunError> {
     wanted.sort_unstable();
@@ -65,7 +67,7 @@ async fn restore(
             }
             if wanted.front() == Some(&entry.seq) {
                 wanted.pop_front();
-                Agent::restore_entry(state, entry.seq, entry.at, &entry.event);
+                M::restore_entry(state, entry.seq, entry.at, &entry.event);
             }
         }
     }
@@ -115,7 +117,7 @@ pub(crate) fn view(head: Head, state: &AgentState) -> RunView {
 pub(crate) struct Rerun<'a> {
     pub journal: &'a dyn Journal,
     pub model: &'a dyn Model,
-    pub pinned: &'a Pinned,
+    pub pinned: &'a Pinned<Definition>,
     pub tenant: &'a Tenant,
     pub run: RunRef,
 }
@@ -174,7 +176,7 @@ impl Rerun<'_> {
         };
         let route = definition.as_ref().map(|definition| definition.model.as_str());
         let price = route.and_then(|route| self.model.describe(route)).and_then(|info| info.price);
-        let context = Context { now: next.at, entropy: [0; 16], definition, price, partial: None, workflow: None };
+        let context = Context { definition, price, ..Context::at(next.at, [0; 16]) };
         Ok(Agent::decide(state, &context).events)
     }
 }

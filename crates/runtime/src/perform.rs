@@ -17,7 +17,7 @@ use bedplate_core::{
     time::Timestamp,
     tool::ToolOutput,
 };
-use bedplate_engine::machine::Input;
+use bedplate_engine::machine::{Input, TaskReport};
 use serde_json::Value;
 use std::{
     future::poll_fn,
@@ -42,6 +42,20 @@ pub(crate) enum Work {
     Model(BoxFuture<'static, Result<ModelReply, ModelError>>),
     Prepare(BoxFuture<'static, Result<Preparation, ToolError>>),
     Tool(BoxFuture<'static, Result<ToolOutput, ToolError>>),
+    /// A workflow's task, as far as it is not over.
+    Task(Option<BoxFuture<'static, Reported>>),
+}
+
+/// What is known about a workflow's task, and where more comes from.
+pub(crate) struct Reported {
+    pub report: TaskReport,
+    pub then: Option<BoxFuture<'static, Reported>>,
+}
+
+impl From<TaskReport> for Reported {
+    fn from(report: TaskReport) -> Self {
+        Self { report, then: None }
+    }
 }
 
 impl InFlight {
@@ -66,7 +80,19 @@ impl InFlight {
                 result: outcome.unwrap_or_else(|| Err(broke_down(ToolErrorKind::OutcomeUnknown))).map(bounded),
                 took_ms: took(),
             }),
+            Work::Task(slot) => {
+                let Some(future) = slot else { return Poll::Pending };
+                let Poll::Ready(reported) = poll_caught(future, cx) else { return Poll::Pending };
+                let reported = reported.unwrap_or_else(|| task_failed("the task broke down").into());
+                *slot = reported.then;
+                Poll::Ready(Input::Task { call, report: reported.report })
+            }
         }
+    }
+
+    /// Returns whether nothing more comes of a call that was ready.
+    pub(crate) const fn is_over(&self) -> bool {
+        !matches!(self.work, Work::Task(Some(_)))
     }
 
     /// Returns what a call that was given up at its deadline means.
@@ -82,6 +108,8 @@ impl InFlight {
             Work::Prepare(_) => {
                 Input::Prepared { call, result: Err(ToolError { kind: ToolErrorKind::Failed, message }) }
             }
+            // The machine itself watches a task's time, and says so before this.
+            Work::Task(_) => Input::Task { call, report: task_failed(&message) },
             Work::Tool(_) => {
                 Input::Tool { call, result: Err(ToolError { kind: ToolErrorKind::OutcomeUnknown, message }), took_ms }
             }
@@ -129,6 +157,7 @@ pub(crate) fn input_bytes<S>(input: &Input<S>) -> usize {
             value_bytes(preview) + question.len()
         }
         Input::Prepared { result: Ok(Preparation::Refuse(output)), .. } => output.content.iter().map(part_bytes).sum(),
+        Input::Task { report: TaskReport::Submitted(value) | TaskReport::Succeeded(value), .. } => value_bytes(value),
         _ => 0,
     }
 }
@@ -142,6 +171,11 @@ fn poll_caught<T>(future: &mut BoxFuture<'static, T>, cx: &mut Context<'_>) -> P
 
 fn broke_down(kind: ToolErrorKind) -> ToolError {
     ToolError { kind, message: "the tool broke down".to_owned() }
+}
+
+/// Returns the report of a task that failed.
+pub(crate) fn task_failed(cause: &str) -> TaskReport {
+    TaskReport::Failed { error: Some("States.TaskFailed".into()), cause: Some(cause.into()) }
 }
 
 fn bounded(output: ToolOutput) -> ToolOutput {

@@ -1,9 +1,6 @@
 //! The scheduler: takes up what is due, at once after a start and for as long as the process lives.
 
-use crate::{
-    actor::{Boot, Command},
-    shared::{RunKey, Shared},
-};
+use crate::shared::Shared;
 use bedplate_core::time::Timestamp;
 use std::{
     future::{Future, poll_fn},
@@ -48,19 +45,14 @@ async fn claim(shared: &Arc<Shared>, now: Timestamp) -> Result<bool, bedplate_co
     let full = heads.len() == CLAIMS;
     let mut loaded = Vec::new();
     for head in heads {
-        let key = RunKey { tenant: head.tenant.clone(), run: head.run.id };
-        let Some((words, hub, fresh)) = shared.find_or_spawn(&key, Boot::Claimed(Box::new(head.clone()))) else {
+        if shared.is_stopping() {
             return Ok(false);
-        };
-        if !fresh {
-            hub.note_claim(head.epoch, head.seq);
-            loaded.push((words, head));
         }
+        loaded.extend(shared.spawn_claimed(head));
     }
     drop(claims);
     for (words, head) in loaded {
-        // A run that leaves memory meanwhile stays due when its lease ends.
-        drop(words.send(Command::Claimed(Box::new(head))).await);
+        words.claimed(head).await;
     }
     Ok(full)
 }

@@ -1,31 +1,42 @@
 //! What all parts of a runtime share, and the registry of the runs that are in memory or watched.
 
 use crate::{
-    actor::{Actor, Boot, Command},
+    actor::{Actor, Command},
+    driven::{Boot, Driven},
     live::Hub,
     pinned::Pinned,
     stats::Counters,
+    workflow::{Activities, Children, Histories},
 };
 use bedplate_core::{
-    id::{RunId, Tenant},
+    event::RunKind,
+    id::{RunId, Tenant, UserId},
     port::{
         clock::{Clock, Entropy},
         definitions::Definitions,
-        journal::Journal,
+        journal::{Head, Journal},
         model::Model,
+        tasks::Tasks,
         tools::Tools,
+        workflows::Workflows,
     },
     time::Timestamp,
 };
+use bedplate_engine::{
+    agent::Agent,
+    definition::Definition,
+    workflow::{self as machine, Workflow},
+};
 use std::{
     collections::{HashMap, hash_map::Entry},
+    future::Future,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// How many words wait for one run at most; further senders wait.
 const MAX_WAITING: usize = 64;
@@ -42,6 +53,10 @@ pub struct Options {
     pub tools: Arc<dyn Tools>,
     /// The project.
     pub definitions: Arc<dyn Definitions>,
+    /// What the tasks of workflows can do.
+    pub tasks: Arc<dyn Tasks>,
+    /// The state machines.
+    pub workflows: Arc<dyn Workflows>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -63,11 +78,23 @@ pub(crate) struct RunKey {
     pub run: RunId,
 }
 
+/// The way to a run.
+pub(crate) struct Found<M: Driven> {
+    pub words: mpsc::Sender<Command<M>>,
+    pub hub: Arc<Hub>,
+    /// Whether it was brought into memory just now.
+    pub fresh: bool,
+}
+
 /// What all parts of a runtime share.
 pub(crate) struct Shared {
     pub options: Options,
     pub counters: Counters,
-    pub pinned: Pinned,
+    pub pinned: Pinned<Definition>,
+    pub machines: Pinned<machine::Definition>,
+    pub activities: Activities,
+    pub children: Children,
+    pub histories: Histories,
     /// Held while this process claims runs, so that a loaded run can tell its own process's claims from another's.
     pub claims: tokio::sync::Mutex<()>,
     /// Tells the scheduler to look again.
@@ -91,7 +118,50 @@ struct Slot {
 
 struct Handle {
     serial: u64,
-    words: mpsc::Sender<Command>,
+    words: Words,
+}
+
+/// The way to a run in memory, whichever machine interprets it.
+#[derive(Clone)]
+pub(crate) enum Words {
+    Agent(mpsc::Sender<Command<Agent>>),
+    Workflow(mpsc::Sender<Command<Workflow>>),
+}
+
+impl Words {
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Agent(words) => words.is_closed(),
+            Self::Workflow(words) => words.is_closed(),
+        }
+    }
+
+    /// Says that the scheduler claimed the run. A run that leaves memory meanwhile stays due when its lease ends.
+    pub(crate) async fn claimed(&self, head: Head) {
+        match self {
+            Self::Agent(words) => drop(words.send(Command::Claimed(Box::new(head))).await),
+            Self::Workflow(words) => drop(words.send(Command::Claimed(Box::new(head))).await),
+        }
+    }
+
+    /// Asks the run to leave memory, all of them or those of one user; returns what tells when it has.
+    pub(crate) async fn leave(&self, user: Option<&UserId>) -> oneshot::Receiver<()> {
+        let (reply, gone) = oneshot::channel();
+        match self {
+            Self::Agent(words) => drop(words.send(Command::leave(user, reply)).await),
+            Self::Workflow(words) => drop(words.send(Command::leave(user, reply)).await),
+        }
+        gone
+    }
+}
+
+/// Why there is no way to a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoWay {
+    /// The runtime stops.
+    Stopping,
+    /// Another machine interprets the run.
+    OtherKind,
 }
 
 impl Shared {
@@ -100,6 +170,10 @@ impl Shared {
             options,
             counters: Counters::default(),
             pinned: Pinned::default(),
+            machines: Pinned::default(),
+            activities: Activities::default(),
+            children: Children::default(),
+            histories: Histories::default(),
             claims: tokio::sync::Mutex::default(),
             look: Notify::new(),
             next_look: AtomicI64::new(i64::MAX),
@@ -121,18 +195,23 @@ impl Shared {
     }
 
     /// Returns the way to the run's actor, if it is in memory.
-    pub(crate) fn find(&self, key: &RunKey) -> Option<mpsc::Sender<Command>> {
+    pub(crate) fn find<M: Driven>(&self, key: &RunKey) -> Option<mpsc::Sender<Command<M>>> {
         let shard = self.shard(key);
-        let handle = shard.get(key)?.actor.as_ref()?;
-        Some(handle.words.clone())
+        M::words(&shard.get(key)?.actor.as_ref()?.words).cloned()
+    }
+
+    /// Returns the way to the run's actor of whichever machine, if it is in memory.
+    pub(crate) fn find_any(&self, key: &RunKey) -> Option<Words> {
+        let shard = self.shard(key);
+        Some(shard.get(key)?.actor.as_ref()?.words.clone())
     }
 
     /// Returns the way to the run's actor, and brings it into memory by `boot` if it is not there; the flag says
-    /// whether it was brought in. None: the runtime stops.
-    pub(crate) fn find_or_spawn(&self, key: &RunKey, boot: Boot) -> Option<(mpsc::Sender<Command>, Arc<Hub>, bool)> {
+    /// whether it was brought in.
+    pub(crate) fn find_or_spawn<M: Driven>(&self, key: &RunKey, boot: Boot) -> Result<Found<M>, NoWay> {
         let mut shard = self.shard(key);
         if self.is_stopping() {
-            return None;
+            return Err(NoWay::Stopping);
         }
         let slot = match shard.entry(key.clone()) {
             Entry::Occupied(slot) => slot.into_mut(),
@@ -141,15 +220,34 @@ impl Shared {
         if let Some(handle) = &slot.actor
             && !handle.words.is_closed()
         {
-            return Some((handle.words.clone(), Arc::clone(&slot.hub), false));
+            let words = M::words(&handle.words).ok_or(NoWay::OtherKind)?;
+            return Ok(Found { words: words.clone(), hub: Arc::clone(&slot.hub), fresh: false });
         }
         let (words, inbox) = mpsc::channel(MAX_WAITING);
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        slot.actor = Some(Handle { serial, words: words.clone() });
+        slot.actor = Some(Handle { serial, words: M::into_words(words.clone()) });
         let shared = self.this.upgrade().expect("a method of a shared value runs while it is shared");
         let actor = Actor::new(shared, key.clone(), serial, Arc::clone(&slot.hub), inbox);
         self.tokio.spawn(actor.run(boot));
-        Some((words, Arc::clone(&slot.hub), true))
+        Ok(Found { words, hub: Arc::clone(&slot.hub), fresh: true })
+    }
+
+    /// Brings a run into memory that was just claimed; returns whom to tell of the claim when it is there already.
+    pub(crate) fn spawn_claimed(&self, head: Head) -> Option<(Words, Head)> {
+        match head.kind {
+            RunKind::Agent => self.spawn_claimed_by::<Agent>(head),
+            RunKind::Workflow => self.spawn_claimed_by::<Workflow>(head),
+        }
+    }
+
+    fn spawn_claimed_by<M: Driven>(&self, head: Head) -> Option<(Words, Head)> {
+        let key = RunKey { tenant: head.tenant.clone(), run: head.run.id };
+        let found = self.find_or_spawn::<M>(&key, Boot::Claimed(Box::new(head.clone()))).ok()?;
+        if found.fresh {
+            return None;
+        }
+        found.hub.note_claim(head.epoch, head.seq);
+        Some((M::into_words(found.words), head))
     }
 
     /// Returns the run's hub, for a subscriber that will release it with [`Shared::release_hub`].
@@ -186,7 +284,7 @@ impl Shared {
     }
 
     /// Returns the ways to all actors, or to those of one tenant.
-    pub(crate) fn actors(&self, tenant: Option<&Tenant>) -> Vec<mpsc::Sender<Command>> {
+    pub(crate) fn actors(&self, tenant: Option<&Tenant>) -> Vec<Words> {
         let mut actors = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,6 +292,11 @@ impl Shared {
             actors.extend(wanted.filter_map(|(_, slot)| slot.actor.as_ref().map(|handle| handle.words.clone())));
         }
         actors
+    }
+
+    /// Runs a future on its own.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.tokio.spawn(future);
     }
 
     /// Tells the scheduler that a run which leaves memory is due at `at`.

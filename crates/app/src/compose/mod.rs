@@ -189,6 +189,8 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         model: gateway.clone(),
         tools,
         definitions: Arc::new(definitions.clone()),
+        tasks: Arc::new(bedplate_runtime::Unconfigured),
+        workflows: Arc::new(bedplate_runtime::Unconfigured),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         lease: LEASE,

@@ -145,8 +145,8 @@ impl ExecutionTask {
         // The API takes the input as a text; the service integration also takes a value.
         let given = match input.get("Input") {
             Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())),
+            None | Some(Value::Null) => Value::Object(serde_json::Map::new()),
             Some(value) => value.clone(),
-            None => Value::Object(serde_json::Map::new()),
         };
         Some(Ok(Self { machine, name: text("Name"), input: Arc::new(given), wait }))
     }

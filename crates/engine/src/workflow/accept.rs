@@ -4,6 +4,7 @@ use super::{
     WorkflowSignal, decide,
     definition::Body,
     flow,
+    map_run::{MapRunNow, MapRunStatus},
     plan::Plan,
     query::{Env, Problem},
     size,
@@ -16,11 +17,12 @@ use bedplate_core::{
     event::Event,
     id::CallId,
     workflow_event::{
-        BranchId, ExecutionOutcome, ItemsRead, TaskBeat, TaskFailed, TaskOutput, TaskTaken, WorkflowEvent,
+        BranchId, ExecutionOutcome, ExecutionRedriven, ItemsRead, TaskBeat, TaskFailed, TaskOutput, TaskTaken,
+        WorkflowEvent,
     },
 };
 use serde_json::Value;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// The cause of a task that was under way when its process went away.
 const OUTCOME_UNKNOWN: &str =
@@ -29,7 +31,10 @@ const OUTCOME_UNKNOWN: &str =
 /// Returns what `input` means in this state.
 pub(super) fn accept(state: &WorkflowState, input: Input<WorkflowSignal>, context: &Context) -> Decision {
     if state.ended.is_some() {
-        return Decision::default();
+        return match input {
+            Input::Signal(WorkflowSignal::Redrive { key }) if state.redrivable().is_ok() => redrive(key, context),
+            _ => Decision::default(),
+        };
     }
     match input {
         Input::Signal(signal) => accept_signal(state, signal, context),
@@ -44,10 +49,24 @@ fn one(event: WorkflowEvent) -> Decision {
     Decision { events: vec![Event::Workflow(event)], intents: Vec::new() }
 }
 
+fn redrive(key: Option<Arc<str>>, context: &Context) -> Decision {
+    let timeout = context.workflow.as_ref().and_then(|definition| definition.timeout_seconds);
+    let deadline = timeout.map(|seconds| context.now.after(Duration::from_secs(seconds)));
+    one(WorkflowEvent::Redriven(ExecutionRedriven { key, deadline }))
+}
+
 fn accept_signal(state: &WorkflowState, signal: WorkflowSignal, context: &Context) -> Decision {
     match signal {
         WorkflowSignal::Start(started) if state.started.is_none() => one(WorkflowEvent::Started(started)),
-        WorkflowSignal::Start(_) => Decision::default(),
+        WorkflowSignal::Start(_) | WorkflowSignal::Redrive { .. } => Decision::default(),
+        WorkflowSignal::ChangeMapRun(changed) => {
+            let runs = |run: &Arc<MapRunNow>| *run.arn == *changed.run && run.status == MapRunStatus::Running;
+            if state.map_runs.iter().any(runs) {
+                one(WorkflowEvent::MapRunChanged(changed))
+            } else {
+                Decision::default()
+            }
+        }
         WorkflowSignal::Stop { error, cause } => {
             let mut plan = Plan::new(state, context);
             decide::end(&mut plan, ExecutionOutcome::Aborted, error.as_deref(), cause.as_deref());
@@ -153,8 +172,14 @@ fn recovered(state: &WorkflowState, context: &Context) -> Decision {
     for (call, branch) in &state.calls {
         let Some(branch) = state.branches.get(branch) else { continue };
         match &branch.phase {
-            Phase::Task(task) if task.resource.contains(":activity:") => {}
+            Phase::Task(task) if task.resource.contains(":activity:") => {
+                // The queue of workers is not durable, so a task that nobody has is offered again.
+                if !task.taken {
+                    decision.intents.extend(resume(state, *call));
+                }
+            }
             Phase::Task(task) if task.submitted && task.resource.ends_with(".waitForTaskToken") => {}
+            Phase::Task(_) if context.again.contains(call) => decision.intents.extend(resume(state, *call)),
             Phase::Task(_) => decision.events.push(Event::Workflow(WorkflowEvent::TaskFailed(TaskFailed {
                 call: *call,
                 error: Some("States.TaskFailed".into()),
@@ -165,6 +190,20 @@ fn recovered(state: &WorkflowState, context: &Context) -> Decision {
         }
     }
     decision
+}
+
+/// Returns the intent of an open task, as it was first intended.
+fn resume(state: &WorkflowState, call: CallId) -> Option<Intent> {
+    let (branch, task) = state.task(call)?;
+    let input = task.input.first().unwrap_or(&state.branches.get(&branch)?.value);
+    Some(Intent::RunTask {
+        call,
+        resource: Arc::clone(&task.resource),
+        input: Arc::clone(input),
+        token: Arc::clone(&task.token),
+        role: task.role.clone(),
+        deadline: task.deadline,
+    })
 }
 
 fn again(state: &WorkflowState, context: &Context, call: CallId) -> Option<Intent> {

@@ -1,13 +1,16 @@
 //! The fold. It counts the ids of AWS's history on the way, and says to a listener which events of that history an
 //! event of the journal is.
 
-use super::state::{Branch, Failure, Join, Phase, Started, Task, WorkflowState};
+use super::{
+    map_run::{MapRunNow, MapRunStatus},
+    state::{Branch, Failure, Join, Kept, Phase, Started, Task, WorkflowState},
+};
 use bedplate_core::{
     id::{CallId, Seq},
     time::Timestamp,
     workflow_event::{
-        BranchId, ExecutionOutcome, ExecutionStarted, IterationStarted, MapStarted, ParallelStarted, StateExited,
-        StateFailed, StateKind, TaskScheduled, WorkflowEvent,
+        BranchId, ExecutionOutcome, ExecutionStarted, IterationStarted, MapRunChanged, MapStarted, ParallelStarted,
+        StateExited, StateFailed, StateKind, TaskScheduled, Tolerance, WorkflowEvent,
     },
 };
 use serde_json::Value;
@@ -55,16 +58,18 @@ pub(super) fn apply(
             branch.kind = entered.kind;
             branch.acted = false;
             branch.retries.clear();
+            branch.kept = None;
             branch.phase = Phase::Entered;
         }),
         WorkflowEvent::Exited(exited) => fold.exited(exited),
-        WorkflowEvent::Failed(failed) => fold.failed(failed),
+        WorkflowEvent::Failed(failed) => fold.failed(at, failed),
         WorkflowEvent::Retried(retried) => fold.change(retried.branch, |_, branch| {
             let retrier = retried.retrier as usize;
             if branch.retries.len() <= retrier {
                 branch.retries.resize(retrier + 1, 0);
             }
             branch.retries[retrier] += 1;
+            branch.kept = None;
             branch.phase = Phase::Backoff(retried.until);
         }),
         WorkflowEvent::WaitStarted(wait) => {
@@ -73,7 +78,7 @@ pub(super) fn apply(
         WorkflowEvent::TaskScheduled(scheduled) => fold.scheduled(seq, at, scheduled),
         WorkflowEvent::TaskTaken(taken) => fold.task(taken.call, |fold, branch, task| {
             fold.follow(branch, MarkKind::Sole);
-            Phase::Task(beat(task, at))
+            Phase::Task(Task { taken: true, ..beat(task, at) })
         }),
         WorkflowEvent::TaskSubmitted(submitted) => fold.task(submitted.call, |fold, branch, task| {
             fold.follow(branch, MarkKind::Sole);
@@ -92,7 +97,7 @@ pub(super) fn apply(
             fold.follow(branch, MarkKind::Sole);
             Phase::Failed(failure(Some(&"States.Timeout".into()), None))
         }),
-        WorkflowEvent::MapStarted(started) => fold.map_started(started),
+        WorkflowEvent::MapStarted(started) => fold.map_started(at, started),
         WorkflowEvent::ItemsRequested(asked) => fold.change(asked.branch, |fold, branch| {
             if let Phase::Join(join) = &branch.phase {
                 let mut join = join.clone();
@@ -103,11 +108,14 @@ pub(super) fn apply(
         }),
         WorkflowEvent::ItemsRead(read) => {
             let Some(branch) = fold.state.calls.remove(&read.call) else { return };
-            fold.change(branch, |_, branch| {
+            fold.change(branch, |fold, branch| {
                 if let Phase::Reading(_, join) = &mut branch.phase {
                     let mut join = std::mem::take(join);
                     join.parts = read.items.len() as u64;
                     join.items = Some(Arc::clone(&read.items));
+                    if let Some(run) = &join.run {
+                        fold.state.map_run(run, |run| (run.items, run.total) = (join.parts, join.parts));
+                    }
                     branch.phase = Phase::Join(join);
                 }
             });
@@ -118,7 +126,7 @@ pub(super) fn apply(
             fold.iteration_ended(failed.branch, Some(failure(failed.error.as_ref(), failed.cause.as_ref())));
         }
         WorkflowEvent::ParallelStarted(started) => fold.parallel_started(at, started),
-        WorkflowEvent::Joined(joined) => fold.joined(joined.branch),
+        WorkflowEvent::Joined(joined) => fold.joined(at, joined.branch),
         WorkflowEvent::Broken(broken) => fold.change(broken.branch, |fold, branch| {
             if let Phase::Failed(failure) = &branch.phase {
                 let failure = Failure { announced: true, ..Failure::clone(failure) };
@@ -128,6 +136,10 @@ pub(super) fn apply(
         }),
         WorkflowEvent::Aborted(aborted) => fold.change(aborted.branch, |fold, branch| {
             fold.mark(branch.line, branch.last, MarkKind::Sole);
+            branch.kept = match std::mem::replace(&mut branch.phase, Phase::Aborted) {
+                Phase::Join(join) => Some(Arc::new(Kept { join, branches: Vec::new() })),
+                _ => None,
+            };
         }),
         WorkflowEvent::Ended(ended) => {
             let last = fold.state.branches.get(&0).map_or(0, |branch| branch.last);
@@ -137,11 +149,21 @@ pub(super) fn apply(
                     fold.state.branches.get(&0).map(|branch| Arc::clone(&branch.value)).into_iter().collect();
             }
             fold.state.ended = Some(Arc::new(ended.clone()));
-            fold.state.branches.clear();
+            fold.state.ended_at = Some(at);
+            if ended.outcome == ExecutionOutcome::Succeeded {
+                fold.state.branches.clear();
+            }
             fold.state.ready.clear();
             fold.state.timers.clear();
             fold.state.calls.clear();
+            for run in &mut fold.state.map_runs {
+                if run.status == MapRunStatus::Running {
+                    Arc::make_mut(run).end(MapRunStatus::Aborted, at);
+                }
+            }
         }
+        WorkflowEvent::Redriven(redriven) => fold.redriven(at, redriven),
+        WorkflowEvent::MapRunChanged(changed) => fold.map_run_changed(changed),
     }
 }
 
@@ -153,12 +175,17 @@ fn beat(task: Task, at: Timestamp) -> Task {
     Task { beat_by: task.heartbeat.map(|silence| at.after(silence)), ..task }
 }
 
-struct Fold<'a> {
-    state: &'a mut WorkflowState,
+pub(super) struct Fold<'a> {
+    pub(super) state: &'a mut WorkflowState,
     listen: &'a mut dyn FnMut(Mark),
 }
 
 impl Fold<'_> {
+    /// Counts the event that says that the execution goes on.
+    pub(super) fn mark_redriven(&mut self, last: u64) -> u64 {
+        self.mark(0, last, MarkKind::Sole)
+    }
+
     /// Counts an event of AWS's history and returns its id.
     fn mark(&mut self, line: BranchId, previous: u64, kind: MarkKind) -> u64 {
         let counter = self.state.counters.entry(line).or_default();
@@ -176,7 +203,7 @@ impl Fold<'_> {
     }
 
     /// Changes a branch and keeps what is ready and when in step.
-    fn change(&mut self, id: BranchId, change: impl FnOnce(&mut Self, &mut Branch)) {
+    pub(super) fn change(&mut self, id: BranchId, change: impl FnOnce(&mut Self, &mut Branch)) {
         let Some(shared) = self.state.branches.remove(&id) else { return };
         let mut branch = Arc::unwrap_or_clone(shared);
         self.forget(id, &branch);
@@ -194,7 +221,7 @@ impl Fold<'_> {
         }
     }
 
-    fn keep(&mut self, id: BranchId, branch: Branch) {
+    pub(super) fn keep(&mut self, id: BranchId, branch: Branch) {
         if is_ready(&branch) {
             self.state.ready.insert(id);
         }
@@ -249,6 +276,7 @@ impl Fold<'_> {
             acted: false,
             retries: Vec::new(),
             item: parent.and_then(|(_, _, parent)| parent.item.clone()),
+            kept: None,
         };
         self.keep(id, branch);
         id
@@ -265,6 +293,7 @@ impl Fold<'_> {
                 let variables = Arc::make_mut(&mut branch.variables);
                 variables.extend(assigned.iter().map(|(name, value)| (Arc::clone(name), Arc::clone(value))));
             }
+            branch.kept = None;
             branch.phase = exited.next.as_ref().map_or(Phase::Done, |next| Phase::Next(Arc::clone(next)));
             if exited.next.is_none() {
                 parent = branch.parent.map(|(parent, index)| (parent, index, Arc::clone(&branch.value), branch.last));
@@ -285,10 +314,16 @@ impl Fold<'_> {
         }
     }
 
-    fn failed(&mut self, failed: &StateFailed) {
+    fn failed(&mut self, at: Timestamp, failed: &StateFailed) {
         let by = failed.by.and_then(|by| self.state.branches.get(&by)).map(|by| by.last);
-        self.clear(failed.branch);
+        let within = self.take_within(failed.branch);
         self.change(failed.branch, |fold, branch| {
+            if let Phase::Join(join) = &branch.phase {
+                if let Some(run) = &join.run {
+                    fold.state.map_run(run, |run| run.end(MapRunStatus::Failed, at));
+                }
+                branch.kept = Some(Arc::new(Kept { join: join.clone(), branches: within }));
+            }
             if let Phase::Join(join) = &branch.phase
                 && join.broke > 0
             {
@@ -317,6 +352,10 @@ impl Fold<'_> {
                 call: seq,
                 token: Arc::clone(&scheduled.token),
                 resource: Arc::clone(&scheduled.resource),
+                input: scheduled.input.iter().cloned().collect(),
+                role: scheduled.role.clone(),
+                since: at,
+                taken: false,
                 deadline: scheduled.timeout_seconds.map(|seconds| at.after(Duration::from_secs(seconds))),
                 heartbeat,
                 beat_by: heartbeat.map(|silence| at.after(silence)),
@@ -326,13 +365,13 @@ impl Fold<'_> {
         });
     }
 
-    fn map_started(&mut self, started: &MapStarted) {
+    fn map_started(&mut self, at: Timestamp, started: &MapStarted) {
         self.change(started.branch, |fold, branch| {
             let began = fold.follow(branch, MarkKind::Sole);
             if started.run.is_some() {
                 fold.follow(branch, MarkKind::Run);
             }
-            branch.phase = Phase::Join(Box::new(Join {
+            let join = Join {
                 parts: started.items.as_ref().map_or(0, |items| items.len()) as u64,
                 items: started.items.clone(),
                 run: started.run.clone(),
@@ -341,7 +380,11 @@ impl Fold<'_> {
                 began,
                 ended: began,
                 ..Join::default()
-            }));
+            };
+            if let Some(run) = &started.run {
+                fold.state.map_runs.push(Arc::new(MapRunNow::begun(run, &branch.state, at, &join)));
+            }
+            branch.phase = Phase::Join(Box::new(join));
         });
     }
 
@@ -364,8 +407,11 @@ impl Fold<'_> {
                 fold.state.counters.insert(id, 1);
             }
         });
-        self.change(started.branch, |_, parent| {
+        self.change(started.branch, |fold, parent| {
             if let Phase::Join(join) = &mut parent.phase {
+                if let Some(run) = &join.run {
+                    fold.state.map_run(run, |run| run.running += 1);
+                }
                 join.free.pop();
                 join.begun += 1;
                 join.running.insert(id);
@@ -376,7 +422,7 @@ impl Fold<'_> {
     fn iteration_ended(&mut self, id: BranchId, failure: Option<Arc<Failure>>) {
         let Some(child) = self.state.branches.get(&id).cloned() else { return };
         let Some((parent, index)) = child.parent else { return };
-        self.clear(id);
+        let within = self.take_within(id);
         self.remove(id);
         self.change(parent, |fold, parent| {
             let Phase::Join(join) = &mut parent.phase else { return };
@@ -388,11 +434,20 @@ impl Fold<'_> {
                 fold.state.counters.remove(&id);
             }
             join.running.remove(&id);
+            if let Some(run) = &join.run {
+                fold.state.map_run(run, |run| {
+                    run.running = run.running.saturating_sub(1);
+                    let count = if failure.is_some() { &mut run.failed } else { &mut run.succeeded };
+                    *count += 1;
+                });
+            }
             match failure {
                 Some(failure) => {
                     join.failed += 1;
                     if join.run.is_none() {
                         join.broke = child.last;
+                        join.lost.push((id, child));
+                        join.lost.extend(within);
                     }
                     join.failure.get_or_insert(failure);
                 }
@@ -429,11 +484,12 @@ impl Fold<'_> {
         });
     }
 
-    fn joined(&mut self, id: BranchId) {
+    fn joined(&mut self, at: Timestamp, id: BranchId) {
         self.change(id, |fold, branch| {
             let Phase::Join(join) = &branch.phase else { return };
             let results = join.results.values().map(|result| Value::clone(result)).collect();
-            if join.run.is_some() {
+            if let Some(arn) = &join.run {
+                fold.state.map_run(arn, |run| run.end(MapRunStatus::Succeeded, at));
                 // AWS lets the exit follow the start of the map run, not its end (it did otherwise until 2024).
                 let run = fold.mark(branch.line, branch.last, MarkKind::Run);
                 fold.mark(branch.line, run, MarkKind::Sole);
@@ -445,24 +501,53 @@ impl Fold<'_> {
         });
     }
 
-    /// Removes everything under way in a branch's state.
-    fn clear(&mut self, id: BranchId) {
-        let children: Vec<BranchId> = match self.state.branches.get(&id).map(|branch| &branch.phase) {
-            Some(Phase::Join(join) | Phase::Reading(_, join)) => join.running.iter().copied().collect(),
+    /// Removes everything under way in a branch's state, and returns it.
+    fn take_within(&mut self, id: BranchId) -> Vec<(BranchId, Arc<Branch>)> {
+        let mut taken = Vec::new();
+        self.take_into(id, &mut taken);
+        taken
+    }
+
+    fn take_into(&mut self, id: BranchId, taken: &mut Vec<(BranchId, Arc<Branch>)>) {
+        let Some(branch) = self.state.branches.get(&id) else { return };
+        let children: Vec<BranchId> = match (&branch.phase, &branch.kept) {
+            (Phase::Join(join) | Phase::Reading(_, join), _) => join.running.iter().copied().collect(),
+            (Phase::Aborted, Some(kept)) => kept.join.running.iter().copied().collect(),
             _ => Vec::new(),
         };
         for child in children {
-            self.clear(child);
-            self.remove(child);
+            self.take_into(child, taken);
+            taken.extend(self.remove(child).map(|branch| (child, branch)));
         }
     }
 
-    fn remove(&mut self, id: BranchId) {
-        if let Some(branch) = self.state.branches.remove(&id) {
-            self.forget(id, &branch);
-            if let Phase::Reading(call, _) = &branch.phase {
-                self.state.calls.remove(call);
-            }
+    fn remove(&mut self, id: BranchId) -> Option<Arc<Branch>> {
+        let branch = self.state.branches.remove(&id)?;
+        self.forget(id, &branch);
+        if let Phase::Reading(call, _) = &branch.phase {
+            self.state.calls.remove(call);
+        }
+        Some(branch)
+    }
+
+    fn map_run_changed(&mut self, changed: &MapRunChanged) {
+        let limits = |concurrency: &mut u64, tolerated: &mut Tolerance| {
+            *concurrency = changed.concurrency.unwrap_or(*concurrency);
+            tolerated.count = changed.tolerated_count.or(tolerated.count);
+            tolerated.percentage = changed.tolerated_percentage.or(tolerated.percentage);
+        };
+        self.state.map_run(&changed.run, |run| limits(&mut run.concurrency, &mut run.tolerated));
+        let ours = |branch: &Branch| match &branch.phase {
+            Phase::Join(join) | Phase::Reading(_, join) => join.run.as_ref() == Some(&changed.run),
+            _ => false,
+        };
+        let branch = self.state.branches.iter().find(|(_, branch)| ours(branch)).map(|(id, _)| *id);
+        if let Some(branch) = branch {
+            self.change(branch, |_, branch| {
+                if let Phase::Join(join) | Phase::Reading(_, join) = &mut branch.phase {
+                    limits(&mut join.concurrency, &mut join.tolerated);
+                }
+            });
         }
     }
 }
@@ -474,7 +559,7 @@ fn is_ready(branch: &Branch) -> bool {
         Phase::Join(join) => {
             join.items.is_none() && join.run.is_some() || join.may_begin() || join.is_done() || join.is_broken()
         }
-        Phase::Backoff(_) | Phase::Wait(_) | Phase::Task(_) | Phase::Reading(..) => false,
+        Phase::Backoff(_) | Phase::Wait(_) | Phase::Task(_) | Phase::Reading(..) | Phase::Aborted => false,
     }
 }
 

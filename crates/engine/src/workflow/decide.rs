@@ -16,6 +16,9 @@ use bedplate_core::workflow_event::{
 /// About how many events one decision makes at most; the rest follows in the next.
 const MAX_EVENTS: usize = 256;
 
+/// About how many bytes of payload one decision makes at most.
+const MAX_BYTES: usize = 48 * 1024;
+
 /// How many events the history of an execution has at most.
 const MAX_HISTORY: u64 = 25_000;
 
@@ -32,7 +35,7 @@ pub(super) fn decide(state: &WorkflowState, context: &Context) -> Decision {
         end(&mut plan, ExecutionOutcome::TimedOut, None, None);
         return plan.done();
     }
-    while plan.len() < MAX_EVENTS && plan.work.ended.is_none() {
+    while plan.len() < MAX_EVENTS && plan.bytes() < MAX_BYTES && plan.work.ended.is_none() {
         let before = plan.len();
         let timer = plan.work.timers.first().copied().filter(|(at, _)| *at <= plan.now);
         if let Some((_, branch)) = timer {
@@ -124,7 +127,7 @@ fn advance(plan: &mut Plan, definition: &Definition, id: BranchId) {
         }
         Phase::Done if branch.parent.is_none() => end(plan, ExecutionOutcome::Succeeded, None, None),
         Phase::Done => plan.emit(WorkflowEvent::IterationSucceeded(IterationEnded { branch: id })),
-        Phase::Backoff(_) | Phase::Wait(_) | Phase::Task(_) | Phase::Reading(..) => {}
+        Phase::Backoff(_) | Phase::Wait(_) | Phase::Task(_) | Phase::Reading(..) | Phase::Aborted => {}
     }
 }
 

@@ -29,7 +29,7 @@ pub struct HistoryEvent {
 }
 
 /// Folds a journal into the history of one execution.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct History {
     state: WorkflowState,
     /// The execution itself, or a child of a distributed Map.
@@ -104,6 +104,11 @@ impl Before {
                     ("ExecutionAborted".into(), Some(("executionAbortedEventDetails", details)))
                 }
             }),
+            WorkflowEvent::Redriven(_) => {
+                let mut details = Map::new();
+                details.insert("redriveCount".into(), after.redrives.count.into());
+                Some(("ExecutionRedriven".into(), Some(("executionRedrivenEventDetails", details))))
+            }
             WorkflowEvent::TaskScheduled(_)
             | WorkflowEvent::TaskTaken(_)
             | WorkflowEvent::TaskSubmitted(_)
@@ -279,7 +284,10 @@ impl Before {
 
 fn subject(state: &WorkflowState, event: &WorkflowEvent) -> Option<BranchId> {
     match event {
-        WorkflowEvent::Started(_) | WorkflowEvent::Ended(_) => None,
+        WorkflowEvent::Started(_)
+        | WorkflowEvent::Ended(_)
+        | WorkflowEvent::Redriven(_)
+        | WorkflowEvent::MapRunChanged(_) => None,
         WorkflowEvent::Entered(event) => Some(event.branch),
         WorkflowEvent::Exited(event) => Some(event.branch),
         WorkflowEvent::Failed(event) => Some(event.branch),

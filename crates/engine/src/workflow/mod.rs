@@ -9,22 +9,33 @@ mod decide;
 pub mod definition;
 mod flow;
 pub mod history;
+mod map_run;
 mod plan;
 pub mod query;
 mod recover;
+mod redrive;
 mod size;
 mod state;
 mod states;
 mod step;
 pub mod time;
+pub mod token;
 pub mod trial;
+mod view;
 
 pub use definition::Definition;
+pub use map_run::{MapRunNow, MapRunStatus};
+pub use size::of_event as event_weight;
 pub use state::WorkflowState;
+pub use view::{OpenTask, StateNow};
 
 use crate::machine::{Context, Decision, Input, Machine};
 use bedplate_core::{
-    event::Event, id::Seq, port::journal::RunStatus, time::Timestamp, workflow_event::ExecutionStarted,
+    event::Event,
+    id::Seq,
+    port::journal::RunStatus,
+    time::Timestamp,
+    workflow_event::{ExecutionOutcome, ExecutionStarted, MapRunChanged},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,6 +43,12 @@ use std::sync::Arc;
 
 /// The form of snapshots; one of another form is not read.
 const SNAPSHOT_FORM: u32 = 1;
+
+/// Returns whether a value is larger than a payload may be, or nests deeper.
+#[must_use]
+pub fn exceeds_payload(value: &Value) -> bool {
+    size::exceeds(value, flow::MAX_PAYLOAD)
+}
 
 /// The workflow machine.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +86,13 @@ pub enum WorkflowSignal {
         /// What it gave.
         output: Arc<Value>,
     },
+    /// It ended badly and goes on where it failed.
+    Redrive {
+        /// The caller's key.
+        key: Option<Arc<str>>,
+    },
+    /// The limits of a map run are others now.
+    ChangeMapRun(MapRunChanged),
     /// A task failed.
     TaskFailed {
         /// The task's token.
@@ -116,7 +140,16 @@ impl Machine for Workflow {
     }
 
     fn status(state: &WorkflowState) -> RunStatus {
-        if state.started.is_none() || state.ended.is_some() { RunStatus::Idle } else { RunStatus::Running }
+        match (&state.started, &state.ended) {
+            (None, _) => RunStatus::Idle,
+            (Some(_), None) => RunStatus::Running,
+            (Some(_), Some(ended)) => match ended.outcome {
+                ExecutionOutcome::Succeeded => RunStatus::Succeeded,
+                ExecutionOutcome::Failed => RunStatus::Failed,
+                ExecutionOutcome::TimedOut => RunStatus::TimedOut,
+                ExecutionOutcome::Aborted => RunStatus::Aborted,
+            },
+        }
     }
 
     fn snapshot(state: &WorkflowState) -> Vec<u8> {

@@ -1,9 +1,13 @@
 //! A decision while it is made: what is decided is folded at once, so that the next step stands on it.
 
-use super::{apply, state::WorkflowState};
+use super::{apply, size, state::WorkflowState, token};
 use crate::machine::{Context, Decision, Intent};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bedplate_core::{event::Event, id::Seq, time::Timestamp, workflow_event::WorkflowEvent};
+use bedplate_core::{
+    event::Event,
+    id::{RunId, Seq},
+    time::Timestamp,
+    workflow_event::WorkflowEvent,
+};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -13,17 +17,21 @@ pub(super) struct Plan {
     pub work: WorkflowState,
     pub now: Timestamp,
     entropy: [u8; 16],
+    run: RunId,
+    bytes: usize,
     decision: Decision,
 }
 
 impl Plan {
     pub(super) fn new(state: &WorkflowState, context: &Context) -> Self {
-        Self { work: state.clone(), now: context.now, entropy: context.entropy, decision: Decision::default() }
+        let (work, decision) = (state.clone(), Decision::default());
+        Self { work, now: context.now, entropy: context.entropy, run: context.run, bytes: 0, decision }
     }
 
     /// Decides an event.
     pub(super) fn emit(&mut self, event: WorkflowEvent) {
         let seq = self.next();
+        self.bytes += size::of_event(&event);
         self.work.position = seq;
         apply::apply(&mut self.work, seq, self.now, &event, &mut |_| {});
         self.decision.events.push(Event::Workflow(event));
@@ -43,6 +51,11 @@ impl Plan {
         self.decision.events.len()
     }
 
+    /// Returns about how many bytes what is decided takes in a batch.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Returns fresh random bytes for the step at the next position.
     pub(super) fn entropy(&self) -> [u8; 16] {
         let digest = Sha256::new().chain_update(self.entropy).chain_update(self.next().to_be_bytes()).finalize();
@@ -54,7 +67,7 @@ impl Plan {
     /// Returns a token that nobody can guess, for the task at the next position.
     pub(super) fn token(&self) -> Arc<str> {
         let digest = Sha256::new().chain_update(b"token").chain_update(self.entropy()).finalize();
-        STANDARD.encode(digest).into()
+        token::mint(self.run, self.next(), &digest.into())
     }
 
     /// Returns what is decided so far.

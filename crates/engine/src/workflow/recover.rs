@@ -146,7 +146,7 @@ pub(super) fn abort_within(plan: &mut Plan, id: BranchId) {
             _ => {}
         }
         let Some(branch) = plan.work.branches.get(&child) else { continue };
-        let under_way = !matches!(branch.phase, Phase::Next(_) | Phase::Done);
+        let under_way = !matches!(branch.phase, Phase::Next(_) | Phase::Done | Phase::Aborted);
         let shown = matches!(branch.kind, StateKind::Task | StateKind::Wait | StateKind::Parallel | StateKind::Map);
         if under_way && shown {
             plan.emit(WorkflowEvent::Aborted(StateAborted { branch: child }));

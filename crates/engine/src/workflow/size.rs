@@ -1,5 +1,6 @@
 //! How large a value is as JSON, without writing it.
 
+use bedplate_core::{port::journal::MAX_INLINE_BYTES, workflow_event::WorkflowEvent};
 use serde_json::Value;
 
 /// How deep a value may nest: an event that holds it must be read back, and JSON is read 128 levels deep.
@@ -10,6 +11,25 @@ const MAX_DEPTH: usize = 96;
 pub(super) fn exceeds(value: &Value, limit: usize) -> bool {
     let mut left = limit;
     !fits(value, MAX_DEPTH, &mut left)
+}
+
+/// Returns about how many bytes an event takes in a batch; one that becomes a blob takes few.
+#[must_use]
+pub fn of_event(event: &WorkflowEvent) -> usize {
+    const OVERHEAD: usize = 192;
+    let value = match event {
+        WorkflowEvent::Started(started) => Some(&started.input),
+        WorkflowEvent::Exited(exited) => exited.output.as_ref(),
+        WorkflowEvent::TaskScheduled(scheduled) => scheduled.input.as_ref(),
+        WorkflowEvent::TaskSubmitted(given) | WorkflowEvent::TaskSucceeded(given) => Some(&given.output),
+        WorkflowEvent::IterationStarted(started) => started.input.as_ref(),
+        WorkflowEvent::ParallelStarted(started) => started.input.as_ref(),
+        WorkflowEvent::ItemsRequested(asked) => Some(&asked.input),
+        _ => None,
+    };
+    let mut left = MAX_INLINE_BYTES;
+    let small = value.is_none_or(|value| fits(value, MAX_DEPTH, &mut left));
+    OVERHEAD + if small { MAX_INLINE_BYTES - left } else { MAX_INLINE_BYTES / 8 }
 }
 
 fn fits(value: &Value, depth: usize, left: &mut usize) -> bool {

@@ -1,5 +1,6 @@
 //! The folded state of an execution.
 
+use super::{map_run::MapRunNow, token};
 use bedplate_core::{
     id::{CallId, Seq},
     time::Timestamp,
@@ -19,6 +20,8 @@ pub struct WorkflowState {
     pub(super) position: Seq,
     pub(super) started: Option<Arc<Started>>,
     pub(super) ended: Option<Arc<ExecutionEnded>>,
+    #[serde(default)]
+    pub(super) ended_at: Option<Timestamp>,
     /// The output of an execution that succeeded; in a list, because it may be `null`.
     pub(super) output: Vec<Arc<Value>>,
     pub(super) branches: BTreeMap<BranchId, Arc<Branch>>,
@@ -28,6 +31,10 @@ pub struct WorkflowState {
     /// When a branch must be looked at.
     pub(super) timers: BTreeSet<(Timestamp, BranchId)>,
     pub(super) calls: BTreeMap<CallId, BranchId>,
+    #[serde(default)]
+    pub(super) map_runs: Vec<Arc<MapRunNow>>,
+    #[serde(default)]
+    pub(super) redrives: Redrives,
     /// The last event id of each history: the execution's own, and that of each child of a distributed Map.
     pub(super) counters: BTreeMap<BranchId, u64>,
 }
@@ -54,10 +61,9 @@ impl WorkflowState {
     /// Returns the open task that `token` names.
     #[must_use]
     pub fn task_by_token(&self, token: &str) -> Option<CallId> {
-        self.calls.iter().find_map(|(call, branch)| match &self.branches.get(branch)?.phase {
-            Phase::Task(task) if &*task.token == token => Some(*call),
-            _ => None,
-        })
+        let (_, call) = token::parse(token)?;
+        let (_, task) = self.task(call)?;
+        (*task.token == *token).then_some(call)
     }
 
     pub(super) fn task(&self, call: CallId) -> Option<(BranchId, &Task)> {
@@ -101,6 +107,25 @@ pub(super) struct Branch {
     pub retries: Vec<u32>,
     /// The item of the Map iteration that the branch lies in.
     pub item: Option<(u64, Arc<Value>)>,
+    /// What of a Parallel or Map that failed is still good, should the execution be redriven.
+    #[serde(default)]
+    pub kept: Option<Arc<Kept>>,
+}
+
+/// What was in a Parallel or Map when it failed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub join: Box<Join>,
+    /// The branches within, unless they still stand in the state.
+    pub branches: Vec<(BranchId, Arc<Branch>)>,
+}
+
+/// How often an execution was redriven.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Redrives {
+    pub count: u64,
+    pub at: Option<Timestamp>,
+    pub key: Option<Arc<str>>,
 }
 
 impl Branch {
@@ -133,6 +158,8 @@ pub(super) enum Phase {
     Failed(Arc<Failure>),
     /// The branch is done.
     Done,
+    /// The branch was under way when what it lies in failed.
+    Aborted,
 }
 
 /// A task under way.
@@ -141,6 +168,16 @@ pub(super) struct Task {
     pub call: CallId,
     pub token: Arc<str>,
     pub resource: Arc<str>,
+    /// What it was given, when that differs from the branch's value; in a list, because it may be `null`.
+    #[serde(default)]
+    pub input: Vec<Arc<Value>>,
+    #[serde(default)]
+    pub role: Option<Arc<str>>,
+    #[serde(default)]
+    pub since: Timestamp,
+    /// A worker has it.
+    #[serde(default)]
+    pub taken: bool,
     pub deadline: Option<Timestamp>,
     pub heartbeat: Option<Duration>,
     /// When it must have given a sign of life.
@@ -175,6 +212,9 @@ pub(super) struct Join {
     pub parts: u64,
     pub results: BTreeMap<u64, Arc<Value>>,
     pub failed: u64,
+    /// The iterations that failed, as they were, should the execution be redriven.
+    #[serde(default)]
+    pub lost: Vec<(BranchId, Arc<Branch>)>,
     /// The first failure that was not tolerated yet.
     pub failure: Option<Arc<Failure>>,
     /// The events that the next iterations follow.

@@ -140,12 +140,10 @@ impl Bench {
     pub fn context(&self) -> Context {
         let hash = self.state.definition().unwrap_or(self.pinned);
         Context {
-            now: self.now,
-            entropy: self.entropy,
             definition: self.definitions.get(&hash).cloned(),
             price: self.price,
             partial: self.partial.clone(),
-            workflow: None,
+            ..Context::at(self.now, self.entropy)
         }
     }
 

@@ -64,19 +64,17 @@ impl Driver {
                 .definition
                 .timeout_seconds
                 .map(|seconds| self.now.after(std::time::Duration::from_secs(seconds))),
+            express: false,
+            qualified: None,
+            version: None,
+            map_run: None,
+            trace: None,
         };
         self.step(Input::Signal(WorkflowSignal::Start(started)));
     }
 
     pub fn context(&self) -> Context {
-        Context {
-            now: self.now,
-            entropy: [self.steps; 16],
-            definition: None,
-            price: None,
-            partial: None,
-            workflow: Some(Arc::clone(&self.definition)),
-        }
+        Context { workflow: Some(Arc::clone(&self.definition)), ..Context::at(self.now, [self.steps; 16]) }
     }
 
     /// Takes the driver's step for one input.

@@ -1,33 +1,29 @@
 //! Bringing a run into memory: create it, or claim and fold it.
 
-use super::{Actor, Boot, Command, Leave, Loaded, Woken};
-use crate::{api::RunError, history::fold, stats::add};
+use super::{Actor, Command, Leave, Loaded, Woken};
+use crate::{
+    api::RunError,
+    driven::{Birth, Boot, Driven},
+    history::fold,
+    stats::add,
+};
 use bedplate_core::{
-    event::RunKind,
-    id::Seq,
     port::journal::{Head, RunRef, RunStatus},
     time::Timestamp,
 };
-use bedplate_engine::{agent::AgentState, machine::Input};
+use bedplate_engine::machine::Input;
 
-impl Actor {
+impl<M: Driven> Actor<M> {
     /// Returns the run and what it does first.
-    pub(super) async fn open(&mut self, boot: Boot) -> Result<(Loaded, Woken), Leave> {
+    pub(super) async fn open(&mut self, boot: Boot) -> Result<(Loaded<M>, Woken<M>), Leave> {
         match boot {
             Boot::Create => match self.inbox.recv().await {
-                Some(Command::Start(ticket, reply)) => {
-                    let loaded = Loaded {
-                        run: RunRef { id: self.key.run, key: 0 },
-                        exists: false,
-                        user: ticket.user.clone(),
-                        kind: RunKind::Agent,
-                        name: ticket.agent.clone(),
-                        session: ticket.session.clone(),
-                        ..self.blank()
-                    };
-                    Ok((loaded, Woken { commands: vec![Command::Start(ticket, reply)], ..Woken::default() }))
+                Some(Command::Say(word)) => {
+                    // Should somebody else's word have come first, everybody asks again: only a start creates.
+                    let Birth { user, name, session, parent } = M::birth(&word).ok_or(Leave::Quiet)?;
+                    let loaded = Loaded { user, name, session, parent, ..self.blank() };
+                    Ok((loaded, Woken { words: vec![Command::Say(word)], ..Woken::default() }))
                 }
-                // Somebody else's word came first, and only a start creates: everybody asks again.
                 Some(_) | None => Err(Leave::Quiet),
             },
             Boot::Load => {
@@ -36,6 +32,12 @@ impl Actor {
                 let claimed = self.shared.options.journal.claim(&self.key.tenant, self.key.run, until).await;
                 drop(claims);
                 match claimed {
+                    Ok(Some(head)) if head.kind != M::KIND => {
+                        let leave = self.refuse_all(&RunError::NotFound);
+                        // The claim is handed to whom it belongs.
+                        self.shared.spawn_claimed(head);
+                        Err(leave)
+                    }
                     Ok(Some(head)) => self.fold(head).await,
                     Ok(None) => Err(self.refuse_all(&RunError::NotFound)),
                     Err(error) => Err(self.refuse_all(&error.into())),
@@ -45,8 +47,8 @@ impl Actor {
         }
     }
 
-    async fn fold(&mut self, head: Head) -> Result<(Loaded, Woken), Leave> {
-        let (state, snapshot) = match fold(&*self.shared.options.journal, head.run, head.seq).await {
+    async fn fold(&mut self, head: Head) -> Result<(Loaded<M>, Woken<M>), Leave> {
+        let (state, snapshot) = match fold::<M>(&*self.shared.options.journal, head.run, head.seq).await {
             Ok(folded) => folded,
             Err(error) => {
                 tracing::error!(run = %self.key.run, %error, "failed to load a run");
@@ -60,9 +62,9 @@ impl Actor {
             run: head.run,
             exists: true,
             user: head.user,
-            kind: head.kind,
             name: head.name,
             session: head.session,
+            parent: head.parent,
             seq: head.seq,
             epoch: head.epoch,
             wake_at: head.wake_at,
@@ -73,26 +75,24 @@ impl Actor {
         Ok((loaded, Woken { inputs: vec![Input::Recovered], signals: true, ..Woken::default() }))
     }
 
-    fn blank(&self) -> Loaded {
-        let none: Seq = 0;
+    fn blank(&self) -> Loaded<M> {
         Loaded {
             run: RunRef { id: self.key.run, key: 0 },
             exists: false,
             user: "".into(),
-            kind: RunKind::Agent,
             name: String::new(),
             session: String::new(),
-            seq: none,
+            parent: None,
+            seq: 0,
             epoch: 0,
             wake_at: None,
-            state: AgentState::default(),
-            definition: None,
+            state: M::State::default(),
+            local: M::Local::default(),
             in_flight: Vec::new(),
             arrived: Vec::new(),
-            waiters: Vec::new(),
             timer: None,
             touched: self.shared.now(),
-            snapshot: none,
+            snapshot: 0,
             hold_off: Timestamp::default(),
         }
     }
@@ -102,21 +102,10 @@ impl Actor {
         self.shared.release_actor(&self.key, self.serial, || false);
         self.inbox.close();
         while let Ok(command) = self.inbox.try_recv() {
-            command.refuse(error);
+            if let Command::Say(word) = command {
+                M::refuse(word, error);
+            }
         }
         Leave::Quiet
-    }
-}
-
-impl Command {
-    /// Answers that the run cannot be had.
-    fn refuse(self, error: &RunError) {
-        match self {
-            Self::Start(_, reply) => drop(reply.send(Err(super::admit::start_error(error)))),
-            Self::Wait { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Self::Answer(_, reply) => drop(reply.send(Err(error.clone().into()))),
-            Self::Cancel { reply, .. } => drop(reply.send(Err(error.clone()))),
-            Self::Claimed(_) | Self::Leave { .. } | Self::LeaveIfOf { .. } => {}
-        }
     }
 }

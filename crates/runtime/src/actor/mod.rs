@@ -3,127 +3,72 @@
 //! The order is the whole point: nothing is shown, answered or performed before the append that holds it is committed,
 //! and nothing is decided on a state that another claim has moved on from.
 
-mod admit;
+mod append;
 mod load;
 mod step;
 mod wait;
 
-pub(crate) use step::turn_result;
+pub(crate) use append::BACKOFF;
+pub(crate) use step::Plan;
 
 use crate::{
-    api::{AnswerError, Answered, RunError, StartError, Started, TurnResult},
+    driven::{Boot, Driven},
     live::Hub,
     perform::InFlight,
     shared::{RunKey, Shared},
 };
 use bedplate_core::{
-    agent::SessionPolicy,
-    event::RunKind,
-    id::{CallId, ContentHash, Epoch, Seq, UserId},
-    message::Message,
+    id::{CallId, Epoch, RunId, Seq, UserId},
     port::{
         BoxFuture,
         journal::{Head, RunRef},
     },
     time::Timestamp,
 };
-use bedplate_engine::{
-    agent::{AgentSignal, AgentState},
-    definition::Definition,
-    machine::Input,
-};
+use bedplate_engine::machine::Input;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
-/// How a run comes into memory.
-pub(crate) enum Boot {
-    /// Its first turn creates it.
-    Create,
-    /// It exists; it is claimed and folded.
-    Load,
-    /// The scheduler has claimed it.
-    Claimed(Box<Head>),
-}
-
 /// What others say to a run in memory. Whoever's reply channel is dropped without a word asks again.
-pub(crate) enum Command {
-    Start(Box<StartTicket>, oneshot::Sender<Result<Started, StartError>>),
-    Wait {
-        turn: Seq,
-        reply: oneshot::Sender<Result<TurnResult, RunError>>,
-    },
-    Answer(AnswerTicket, oneshot::Sender<Result<Answered, AnswerError>>),
-    Cancel {
-        turn: Option<Seq>,
-        by: Option<UserId>,
-        reply: oneshot::Sender<Result<bool, RunError>>,
-    },
+pub(crate) enum Command<M: Driven> {
+    /// What only a run of this machine understands.
+    Say(M::Word),
     /// The scheduler claimed the run because something waits for it; this is its head since.
     Claimed(Box<Head>),
     /// Leave memory between two appends; the sender learns it when the channel is dropped.
-    Leave {
-        _gone: oneshot::Sender<()>,
-    },
+    Leave { _gone: oneshot::Sender<()> },
     /// As `Leave`, if the run belongs to this user.
-    LeaveIfOf {
-        user: UserId,
-        _gone: oneshot::Sender<()>,
-    },
-}
-
-/// A turn that somebody wants, ready to be decided on.
-#[derive(Clone)]
-pub(crate) struct StartTicket {
-    pub user: UserId,
-    pub agent: String,
-    pub session: String,
-    pub key: String,
-    pub request_hash: ContentHash,
-    pub message: Arc<Message>,
-    pub bytes: usize,
-    pub definition: Arc<Definition>,
-    pub system: Arc<str>,
-    pub policy: SessionPolicy,
-    pub timeout_seconds: Option<u64>,
-}
-
-/// A person's answer.
-pub(crate) struct AnswerTicket {
-    pub call: CallId,
-    pub approved: bool,
-    pub by: Option<UserId>,
-    pub note: Option<String>,
+    LeaveIfOf { user: UserId, _gone: oneshot::Sender<()> },
 }
 
 /// One run in memory, or on its way there.
-pub(crate) struct Actor {
-    shared: Arc<Shared>,
-    key: RunKey,
+pub(crate) struct Actor<M: Driven> {
+    pub shared: Arc<Shared>,
+    pub key: RunKey,
     serial: u64,
-    hub: Arc<Hub>,
-    inbox: mpsc::Receiver<Command>,
+    pub hub: Arc<Hub>,
+    inbox: mpsc::Receiver<Command<M>>,
 }
 
 /// A run that is folded.
-struct Loaded {
-    run: RunRef,
+pub(crate) struct Loaded<M: Driven> {
+    pub run: RunRef,
     /// Whether the store has it; not before its first append.
-    exists: bool,
-    user: UserId,
-    kind: RunKind,
-    name: String,
-    session: String,
+    pub exists: bool,
+    pub user: UserId,
+    pub name: String,
+    pub session: String,
+    pub parent: Option<RunId>,
     /// The position of the last committed event.
-    seq: Seq,
+    pub seq: Seq,
     epoch: Epoch,
     /// What the head row says.
     wake_at: Option<Timestamp>,
-    state: AgentState,
-    definition: Option<Arc<Definition>>,
-    in_flight: Vec<InFlight>,
+    pub state: M::State,
+    pub local: M::Local,
+    pub in_flight: Vec<InFlight>,
     /// Results that came while the store wrote.
-    arrived: Vec<(CallId, Input<AgentSignal>)>,
-    waiters: Vec<Waiter>,
+    arrived: Vec<(CallId, Input<M::Signal>)>,
     timer: Option<(Timestamp, BoxFuture<'static, ()>)>,
     /// When something last happened.
     touched: Timestamp,
@@ -133,20 +78,20 @@ struct Loaded {
     hold_off: Timestamp,
 }
 
-struct Waiter {
-    turn: Seq,
-    reply: oneshot::Sender<Result<TurnResult, RunError>>,
-}
-
 /// What woke a run.
-#[derive(Default)]
-struct Woken {
-    commands: Vec<Command>,
-    inputs: Vec<Input<AgentSignal>>,
+struct Woken<M: Driven> {
+    words: Vec<Command<M>>,
+    inputs: Vec<Input<M::Signal>>,
     /// The inbox must be read.
     signals: bool,
     /// The head under a claim of this process's scheduler.
     claimed: Option<Box<Head>>,
+}
+
+impl<M: Driven> Default for Woken<M> {
+    fn default() -> Self {
+        Self { words: Vec::new(), inputs: Vec::new(), signals: false, claimed: None }
+    }
 }
 
 /// Why a run leaves memory.
@@ -159,13 +104,13 @@ enum Leave {
     Again(Box<Head>),
 }
 
-impl Actor {
+impl<M: Driven> Actor<M> {
     pub(crate) fn new(
         shared: Arc<Shared>,
         key: RunKey,
         serial: u64,
         hub: Arc<Hub>,
-        inbox: mpsc::Receiver<Command>,
+        inbox: mpsc::Receiver<Command<M>>,
     ) -> Self {
         Self { shared, key, serial, hub, inbox }
     }
@@ -203,7 +148,7 @@ impl Actor {
     }
 
     /// The calls under way are dropped here, and with them their effects where their kind allows that.
-    fn last_words(&self, loaded: &mut Loaded) {
+    fn last_words(&self, loaded: &mut Loaded<M>) {
         loaded.in_flight.clear();
         if let Some(at) = loaded.wake_at {
             self.shared.due(at);
@@ -211,13 +156,21 @@ impl Actor {
     }
 }
 
-impl Command {
+impl<M: Driven> Command<M> {
+    /// Returns the word that asks a run, or one of this user, to leave memory.
+    pub(crate) fn leave(user: Option<&UserId>, gone: oneshot::Sender<()>) -> Self {
+        match user {
+            Some(user) => Self::LeaveIfOf { user: user.clone(), _gone: gone },
+            None => Self::Leave { _gone: gone },
+        }
+    }
+
     /// Returns whether this ends the stay in memory of a run of `user`.
     fn asks_to_leave(&self, user: &UserId) -> bool {
         match self {
             Self::Leave { .. } => true,
             Self::LeaveIfOf { user: whose, .. } => whose == user,
-            _ => false,
+            Self::Say(_) | Self::Claimed(_) => false,
         }
     }
 }

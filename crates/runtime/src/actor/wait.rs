@@ -1,12 +1,9 @@
 //! Waiting: for words, results and time, all in the run's own task.
 
 use super::{Actor, Command, Leave, Loaded, Woken};
-use crate::perform::input_bytes;
+use crate::{driven::Driven, perform::input_bytes};
 use bedplate_core::time::Timestamp;
-use bedplate_engine::{
-    agent::{Agent, AgentSignal},
-    machine::{Input, Machine},
-};
+use bedplate_engine::machine::Input;
 use std::{
     future::poll_fn,
     task::{Context, Poll},
@@ -20,13 +17,13 @@ const MAX_WEIGHT: usize = 128 * 1024;
 /// A wake-up that led to nothing is tried again after this, so that a rule that contradicts itself costs no processor.
 pub(super) const HOLD_OFF: Duration = Duration::from_secs(1);
 
-impl Actor {
+impl<M: Driven> Actor<M> {
     /// Returns what woke the run, everything that is ready at once, up to what fits into a batch.
-    pub(super) async fn wait(&mut self, loaded: &mut Loaded) -> Result<Woken, Leave> {
+    pub(super) async fn wait(&mut self, loaded: &mut Loaded<M>) -> Result<Woken<M>, Leave> {
         loop {
             let mut woken = Woken::default();
             let renew = poll_fn(|cx| self.poll_woken(loaded, &mut woken, cx)).await;
-            if !woken.commands.is_empty() || !woken.inputs.is_empty() || woken.signals {
+            if !woken.words.is_empty() || !woken.inputs.is_empty() || woken.signals {
                 loaded.touched = self.shared.now();
                 self.expire(loaded, &mut woken);
                 return Ok(woken);
@@ -50,7 +47,7 @@ impl Actor {
     }
 
     /// Collects what is ready. Resolves to whether the timer fired.
-    fn poll_woken(&mut self, loaded: &mut Loaded, woken: &mut Woken, cx: &mut Context<'_>) -> Poll<bool> {
+    fn poll_woken(&mut self, loaded: &mut Loaded<M>, woken: &mut Woken<M>, cx: &mut Context<'_>) -> Poll<bool> {
         let mut weight = 0;
         while weight < MAX_WEIGHT {
             match self.inbox.poll_recv(cx) {
@@ -60,7 +57,7 @@ impl Actor {
                 }
                 Poll::Ready(Some(command)) => {
                     weight += command_weight(&command);
-                    woken.commands.push(command);
+                    woken.words.push(command);
                 }
                 Poll::Ready(None) | Poll::Pending => break,
             }
@@ -72,9 +69,11 @@ impl Actor {
         }
         let mut at = 0;
         while weight < MAX_WEIGHT && at < loaded.in_flight.len() {
-            match loaded.in_flight[at].poll::<AgentSignal>(cx, &*self.shared.options.clock) {
+            match loaded.in_flight[at].poll::<M::Signal>(cx, &*self.shared.options.clock) {
                 Poll::Ready(input) => {
-                    loaded.in_flight.remove(at);
+                    if loaded.in_flight[at].is_over() {
+                        loaded.in_flight.remove(at);
+                    }
                     weight += input_weight(&input);
                     woken.inputs.push(input);
                 }
@@ -87,7 +86,7 @@ impl Actor {
         self.poll_timer(loaded, cx)
     }
 
-    fn poll_timer(&mut self, loaded: &mut Loaded, cx: &mut Context<'_>) -> Poll<bool> {
+    fn poll_timer(&mut self, loaded: &mut Loaded<M>, cx: &mut Context<'_>) -> Poll<bool> {
         let Some(target) = self.next_timer(loaded) else {
             return Poll::Pending;
         };
@@ -105,7 +104,7 @@ impl Actor {
         poll.map(|()| true)
     }
 
-    fn next_timer(&self, loaded: &Loaded) -> Option<Timestamp> {
+    fn next_timer(&self, loaded: &Loaded<M>) -> Option<Timestamp> {
         let deadlines = loaded.in_flight.iter().map(|call| call.deadline).min();
         let held =
             if loaded.is_busy() { lease_half(loaded.wake_at, self.shared.options.lease) } else { self.idle_at(loaded) };
@@ -113,7 +112,7 @@ impl Actor {
     }
 
     /// Gives up the calls whose deadline has passed.
-    fn expire(&self, loaded: &mut Loaded, woken: &mut Woken) {
+    fn expire(&self, loaded: &mut Loaded<M>, woken: &mut Woken<M>) {
         let now = self.shared.now();
         let mut at = 0;
         while at < loaded.in_flight.len() {
@@ -126,8 +125,8 @@ impl Actor {
         }
     }
 
-    fn idle_at(&self, loaded: &Loaded) -> Option<Timestamp> {
-        loaded.waiters.is_empty().then(|| loaded.touched.after(self.shared.options.idle))
+    fn idle_at(&self, loaded: &Loaded<M>) -> Option<Timestamp> {
+        (!M::is_awaited(&loaded.local)).then(|| loaded.touched.after(self.shared.options.idle))
     }
 
     /// Returns whether the run is out of the registry: nobody has sent it a word meanwhile.
@@ -137,7 +136,7 @@ impl Actor {
     }
 
     /// Extends the claim of a run whose calls take long.
-    async fn renew(&mut self, loaded: &mut Loaded) -> Result<(), Leave> {
+    async fn renew(&mut self, loaded: &mut Loaded<M>) -> Result<(), Leave> {
         let until = self.shared.now().after(self.shared.options.lease);
         let _claims = self.shared.claims.lock().await;
         match self.shared.options.journal.claim(&self.key.tenant, self.key.run, until).await {
@@ -158,7 +157,7 @@ impl Actor {
     }
 }
 
-impl Loaded {
+impl<M: Driven> Loaded<M> {
     /// Returns whether calls are under way, so that a claim must be held.
     pub(super) fn is_busy(&self) -> bool {
         !self.in_flight.is_empty() || !self.arrived.is_empty()
@@ -172,19 +171,19 @@ pub(super) fn lease_half(wake_at: Option<Timestamp>, lease: Duration) -> Option<
 }
 
 /// Returns when the machine wants to be asked again.
-fn machine_wake(loaded: &Loaded) -> Option<Timestamp> {
-    let at = Agent::wake_at(&loaded.state)?;
+fn machine_wake<M: Driven>(loaded: &Loaded<M>) -> Option<Timestamp> {
+    let at = M::wake_at(&loaded.state)?;
     Some(at.max(loaded.hold_off))
 }
 
-fn command_weight(command: &Command) -> usize {
+fn command_weight<M: Driven>(command: &Command<M>) -> usize {
     match command {
-        Command::Start(ticket, _) => 1_024 + (6 * (ticket.bytes + ticket.system.len())).min(32 * 1024),
-        _ => 1_024,
+        Command::Say(word) => M::weight(word),
+        Command::Claimed(_) | Command::Leave { .. } | Command::LeaveIfOf { .. } => 1_024,
     }
 }
 
 /// Returns what an input weighs in a batch: escaping may make a small one six times larger.
-fn input_weight(input: &Input<AgentSignal>) -> usize {
+fn input_weight<S>(input: &Input<S>) -> usize {
     1_024 + (input_bytes(input) * 6).min(32 * 1024)
 }

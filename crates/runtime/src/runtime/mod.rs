@@ -1,14 +1,17 @@
 //! The handle: what the server and the command line ask of running work.
 
+mod executions;
 mod past;
 
 use crate::{
-    actor::{AnswerTicket, Boot, Command, StartTicket, turn_result},
+    actor::Command,
+    agent::{AnswerTicket, StartTicket, Until, Word, turn_result},
     api::{AnswerError, Answered, RunError, StartError, StartTurn, Started, TurnResult},
     civil::rfc3339,
+    driven::{Boot, Driven},
     history::fold,
     scheduler,
-    shared::{Options, RunKey, Shared},
+    shared::{NoWay, Options, RunKey, Shared, Words},
     stats::Stats,
     subscription::Subscription,
 };
@@ -21,6 +24,7 @@ use bedplate_core::{
     },
     time::Timestamp,
 };
+use bedplate_engine::agent::Agent;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -58,7 +62,16 @@ impl Runtime {
     pub async fn shutdown(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.stopped.notify_one();
-        self.leave(self.shared.actors(None), |_gone| Command::Leave { _gone }).await;
+        self.leave(self.shared.actors(None), None).await;
+    }
+
+    /// Returns the handle on what `shared` belongs to.
+    pub(crate) fn of(shared: &Arc<Shared>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Starts a turn; when it returns, the start is committed.
@@ -66,12 +79,19 @@ impl Runtime {
     /// # Errors
     /// [`StartError`].
     pub async fn start_turn(&self, request: StartTurn) -> Result<Started, StartError> {
+        self.start_turn_of(request, None).await
+    }
+
+    /// As [`Runtime::start_turn`], for a run that starts the session.
+    pub(crate) async fn start_turn_of(&self, request: StartTurn, parent: Option<RunId>) -> Result<Started, StartError> {
         let (key, ticket) = self.ticket(request).await?;
+        let ticket = StartTicket { parent, ..ticket };
         let first = Boot::Create;
-        let start = |reply| Command::Start(Box::new(ticket.clone()), reply);
-        match self.ask(&key, first, start).await {
+        let start = |reply| Word::Start(Box::new(ticket.clone()), reply);
+        match self.ask::<Agent, _>(&key, first, start).await {
             Asked::Answer(result) => result,
             Asked::Stopping => Err(StartError::ShuttingDown),
+            Asked::OtherKind => Err(StartError::Store("the session's id is taken".to_owned())),
             Asked::NoAnswer => Err(StartError::Store("the run is claimed elsewhere again and again".to_owned())),
         }
     }
@@ -81,14 +101,29 @@ impl Runtime {
     /// # Errors
     /// [`RunError`].
     pub async fn wait_turn(&self, tenant: &Tenant, run: RunId, turn: Seq) -> Result<TurnResult, RunError> {
+        self.wait_turn_until(tenant, run, turn, Until::Rest).await
+    }
+
+    /// Returns when the turn has ended, however long a person takes to answer.
+    pub(crate) async fn end_of_turn(&self, tenant: &Tenant, run: RunId, turn: Seq) -> Result<TurnResult, RunError> {
+        self.wait_turn_until(tenant, run, turn, Until::End).await
+    }
+
+    async fn wait_turn_until(
+        &self,
+        tenant: &Tenant,
+        run: RunId,
+        turn: Seq,
+        until: Until,
+    ) -> Result<TurnResult, RunError> {
         let key = RunKey { tenant: tenant.clone(), run };
         loop {
             if self.shared.is_stopping() {
                 return Err(RunError::ShuttingDown);
             }
-            if let Some(words) = self.shared.find(&key) {
+            if let Some(words) = self.shared.find::<Agent>(&key) {
                 let (reply, answer) = oneshot::channel();
-                if words.send(Command::Wait { turn, reply }).await.is_ok()
+                if words.send(Command::Say(Word::Wait { turn, until, reply })).await.is_ok()
                     && let Ok(result) = answer.await
                     && !matches!(result, Err(RunError::NoSuch { .. }))
                 {
@@ -97,11 +132,11 @@ impl Runtime {
             }
             // It is not in memory here, or what is here is behind: the journal knows.
             let head = self.head(&key).await?;
-            let (state, _) = fold(&*self.shared.options.journal, head.run, head.seq).await?;
-            if let Some(result) = turn_result(run, &state, turn) {
+            let (state, _) = fold::<Agent>(&*self.shared.options.journal, head.run, head.seq).await?;
+            if let Some(result) = turn_result(run, &state, turn, until) {
                 return result;
             }
-            if self.shared.find(&key).is_none() {
+            if self.shared.find::<Agent>(&key).is_none() {
                 self.pause(LOOK_AGAIN).await;
             }
         }
@@ -131,9 +166,8 @@ impl Runtime {
         note: Option<String>,
     ) -> Result<Answered, AnswerError> {
         let key = RunKey { tenant: tenant.clone(), run };
-        let answer =
-            |reply| Command::Answer(AnswerTicket { call, approved, by: by.clone(), note: note.clone() }, reply);
-        self.ask(&key, Boot::Load, answer).await.or_else(AnswerError::from)
+        let answer = |reply| Word::Answer(AnswerTicket { call, approved, by: by.clone(), note: note.clone() }, reply);
+        self.ask::<Agent, _>(&key, Boot::Load, answer).await.or_else(AnswerError::from)
     }
 
     /// Ends a turn, or withdraws a queued one; none: the one under way. Returns whether there was one to end. The turn
@@ -149,7 +183,9 @@ impl Runtime {
         by: Option<UserId>,
     ) -> Result<bool, RunError> {
         let key = RunKey { tenant: tenant.clone(), run };
-        self.ask(&key, Boot::Load, |reply| Command::Cancel { turn, by: by.clone(), reply }).await.or_else(|error| error)
+        self.ask::<Agent, _>(&key, Boot::Load, |reply| Word::Cancel { turn, by: by.clone(), reply })
+            .await
+            .or_else(|error| error)
     }
 
     /// Returns the counters.
@@ -195,6 +231,7 @@ impl Runtime {
             definition,
             system,
             timeout_seconds: request.timeout_seconds,
+            parent: None,
             user,
             session,
         };
@@ -218,18 +255,25 @@ impl Runtime {
     }
 
     /// Says a word to a run until it is answered: a run that leaves memory just then answers nobody.
-    async fn ask<T>(&self, key: &RunKey, first: Boot, word: impl Fn(oneshot::Sender<T>) -> Command) -> Asked<T> {
+    async fn ask<M: Driven, T>(
+        &self,
+        key: &RunKey,
+        first: Boot,
+        word: impl Fn(oneshot::Sender<T>) -> M::Word,
+    ) -> Asked<T> {
         let mut boot = first;
         for attempt in 0..ATTEMPTS {
             if attempt > 1 {
                 self.pause(Duration::from_millis(5) * attempt).await;
             }
-            let Some((words, ..)) = self.shared.find_or_spawn(key, boot) else {
-                return Asked::Stopping;
+            let found = match self.shared.find_or_spawn::<M>(key, boot) {
+                Ok(found) => found,
+                Err(NoWay::Stopping) => return Asked::Stopping,
+                Err(NoWay::OtherKind) => return Asked::OtherKind,
             };
             boot = Boot::Load;
             let (reply, answer) = oneshot::channel();
-            if words.send(word(reply)).await.is_ok()
+            if found.words.send(Command::Say(word(reply))).await.is_ok()
                 && let Ok(answer) = answer.await
             {
                 return Asked::Answer(answer);
@@ -239,17 +283,10 @@ impl Runtime {
     }
 
     /// Makes actors leave memory, and returns when they have.
-    async fn leave(
-        &self,
-        actors: Vec<tokio::sync::mpsc::Sender<Command>>,
-        word: impl Fn(oneshot::Sender<()>) -> Command,
-    ) {
+    async fn leave(&self, actors: Vec<Words>, of: Option<&UserId>) {
         let mut left = Vec::with_capacity(actors.len());
         for actor in actors {
-            let (reply, gone) = oneshot::channel();
-            if actor.send(word(reply)).await.is_ok() {
-                left.push(gone);
-            }
+            left.push(actor.leave(of).await);
         }
         for gone in left {
             // The word is never answered: its reply channel is dropped once the last append is done.
@@ -267,9 +304,10 @@ impl Runtime {
 }
 
 /// What became of a word.
-enum Asked<T> {
+pub(crate) enum Asked<T> {
     Answer(T),
     Stopping,
+    OtherKind,
     NoAnswer,
 }
 
@@ -278,6 +316,7 @@ impl<T, E> Asked<Result<T, E>> {
         match self {
             Self::Answer(result) => result,
             Self::Stopping => Err(other(RunError::ShuttingDown)),
+            Self::OtherKind => Err(other(RunError::NotFound)),
             Self::NoAnswer => Err(other(RunError::Store("the run is claimed elsewhere again and again".to_owned()))),
         }
     }

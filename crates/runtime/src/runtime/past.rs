@@ -2,7 +2,6 @@
 
 use super::Runtime;
 use crate::{
-    actor::Command,
     api::{ForkError, Replay, RunError, RunView},
     history::{Rerun, batch_end, fold, view},
     shared::RunKey,
@@ -25,7 +24,7 @@ impl Runtime {
     pub async fn view(&self, tenant: &Tenant, run: RunId, at: Option<Seq>) -> Result<RunView, RunError> {
         let head = self.head(&RunKey { tenant: tenant.clone(), run }).await?;
         let at = position(&head, at)?;
-        let (state, _) = fold(&*self.shared.options.journal, head.run, at).await?;
+        let (state, _) = fold::<Agent>(&*self.shared.options.journal, head.run, at).await?;
         Ok(view(head, &state))
     }
 
@@ -56,7 +55,7 @@ impl Runtime {
         let head = self.head(&RunKey { tenant: tenant.clone(), run }).await?;
         let at = position(&head, Some(call))?;
         let options = &self.shared.options;
-        let (state, _) = fold(&*options.journal, head.run, at).await?;
+        let (state, _) = fold::<Agent>(&*options.journal, head.run, at).await?;
         let Some(hash) = state.definition() else { return Ok(None) };
         let definition = self.shared.pinned.load(&*options.journal, tenant, hash).await?;
         Ok(state.request_of(call, &definition))
@@ -77,7 +76,7 @@ impl Runtime {
             return Err(RunError::NoSuch { what: "position to fork at up to", seq: asked }.into());
         }
         let now = self.shared.now();
-        let (mut state, _) = fold(journal, head.run, at).await?;
+        let (mut state, _) = fold::<Agent>(journal, head.run, at).await?;
         let forked = Event::Forked(Forked { from: run, at, session: session.clone() });
         Agent::apply(&mut state, at + 1, now, &forked);
         let status = Agent::status(&state);
@@ -115,9 +114,10 @@ impl Runtime {
     /// [`RunError`].
     pub async fn delete_run(&self, tenant: &Tenant, run: RunId) -> Result<Deleted, RunError> {
         let key = RunKey { tenant: tenant.clone(), run };
-        self.leave(self.shared.find(&key).into_iter().collect(), |_gone| Command::Leave { _gone }).await;
+        self.leave(self.shared.find_any(&key).into_iter().collect(), None).await;
         let deleted = self.shared.options.journal.delete_run(tenant, run, self.shared.now()).await;
         self.shared.pinned.forget_stored();
+        self.shared.machines.forget_stored();
         Ok(deleted?)
     }
 
@@ -126,10 +126,10 @@ impl Runtime {
     /// # Errors
     /// [`RunError`].
     pub async fn delete_user(&self, tenant: &Tenant, user: &UserId) -> Result<Deleted, RunError> {
-        let word = |_gone| Command::LeaveIfOf { user: user.clone(), _gone };
-        self.leave(self.shared.actors(Some(tenant)), word).await;
+        self.leave(self.shared.actors(Some(tenant)), Some(user)).await;
         let deleted = self.shared.options.journal.delete_user(tenant, user, self.shared.now()).await;
         self.shared.pinned.forget_stored();
+        self.shared.machines.forget_stored();
         Ok(deleted?)
     }
 }

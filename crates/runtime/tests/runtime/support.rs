@@ -6,7 +6,7 @@ use bedplate_core::{
     port::{journal::Journal, model::Model, tools::Tools},
     time::Timestamp,
 };
-use bedplate_runtime::{Options, Runtime, StartTurn, Started, TurnResult};
+use bedplate_runtime::{Options, Runtime, StartTurn, Started, TurnResult, Unconfigured};
 use bedplate_store::memory::MemoryStore;
 use bedplate_testkit::{
     clock::{SimClock, SimEntropy},
@@ -73,6 +73,8 @@ pub fn options(
         model: Arc::clone(model),
         tools: Arc::clone(tools),
         definitions: Arc::clone(definitions) as _,
+        tasks: Arc::new(Unconfigured),
+        workflows: Arc::new(Unconfigured),
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(SimEntropy::new(7)),
         lease: Duration::from_secs(30),

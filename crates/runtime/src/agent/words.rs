@@ -1,19 +1,60 @@
 //! Words to a run: starts, answers, cancels. Each is answered after the commit that holds it.
 
-use super::{Actor, AnswerTicket, Command, Loaded, StartTicket, Waiter, step::Plan, step::turn_result};
-use crate::api::{AnswerError, Answered, RunError, StartError, Started};
+use super::{Until, Waiter, turn_result};
+use crate::{
+    actor::{Actor, Loaded, Plan},
+    api::{AnswerError, Answered, RunError, StartError, Started, TurnResult},
+};
 use bedplate_core::{
+    agent::SessionPolicy,
     event::{Event, TurnInput},
-    id::{RunId, Seq},
+    id::{CallId, ContentHash, RunId, Seq, UserId},
+    message::Message,
 };
 use bedplate_engine::{
     agent::{Admission, Agent, AgentSignal, admit},
+    definition::Definition,
     machine::{Context, Input, Machine},
 };
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
+/// What others say to a session in memory.
+pub(crate) enum Word {
+    Start(Box<StartTicket>, oneshot::Sender<Result<Started, StartError>>),
+    Wait { turn: Seq, until: Until, reply: oneshot::Sender<Result<TurnResult, RunError>> },
+    Answer(AnswerTicket, oneshot::Sender<Result<Answered, AnswerError>>),
+    Cancel { turn: Option<Seq>, by: Option<UserId>, reply: oneshot::Sender<Result<bool, RunError>> },
+}
+
+/// A turn that somebody wants, ready to be decided on.
+#[derive(Clone)]
+pub(crate) struct StartTicket {
+    pub user: UserId,
+    pub agent: String,
+    pub session: String,
+    pub key: String,
+    pub request_hash: ContentHash,
+    pub message: Arc<Message>,
+    pub bytes: usize,
+    pub definition: Arc<Definition>,
+    pub system: Arc<str>,
+    pub policy: SessionPolicy,
+    pub timeout_seconds: Option<u64>,
+    /// The run that starts this one.
+    pub parent: Option<RunId>,
+}
+
+/// A person's answer.
+pub(crate) struct AnswerTicket {
+    pub call: CallId,
+    pub approved: bool,
+    pub by: Option<UserId>,
+    pub note: Option<String>,
+}
+
 /// A word that is decided on and answered once that is committed.
-pub(super) enum Ack {
+pub(crate) enum Ack {
     Start { turn: Seq, joined: bool, queued_behind: Option<Seq>, reply: oneshot::Sender<Result<Started, StartError>> },
     Answer { at: Seq, reply: oneshot::Sender<Result<Answered, AnswerError>> },
     Cancel { found: bool, reply: oneshot::Sender<Result<bool, RunError>> },
@@ -32,7 +73,7 @@ impl Ack {
         }
     }
 
-    fn fail(self, error: &RunError) {
+    pub(super) fn fail(self, error: &RunError) {
         match self {
             Self::Start { reply, .. } => drop(reply.send(Err(start_error(error)))),
             Self::Answer { reply, .. } => drop(reply.send(Err(error.clone().into()))),
@@ -41,40 +82,48 @@ impl Ack {
     }
 }
 
-impl Plan {
-    /// Tells everybody who waits for this commit that it does not come.
-    pub(super) fn fail(&mut self, error: &RunError) {
-        for ack in std::mem::take(&mut self.acks) {
-            ack.fail(error);
+impl Word {
+    /// Answers that the run cannot be had.
+    pub(super) fn refuse(self, error: &RunError) {
+        match self {
+            Self::Start(_, reply) => drop(reply.send(Err(start_error(error)))),
+            Self::Wait { reply, .. } => drop(reply.send(Err(error.clone()))),
+            Self::Answer(_, reply) => drop(reply.send(Err(error.clone().into()))),
+            Self::Cancel { reply, .. } => drop(reply.send(Err(error.clone()))),
         }
     }
 }
 
-impl Actor {
+impl Actor<Agent> {
     /// Decides on one word.
-    pub(super) async fn obey(&self, loaded: &mut Loaded, plan: &mut Plan, context: &mut Context, command: Command) {
-        match command {
-            Command::Start(ticket, reply) => self.start(loaded, plan, context, *ticket, reply).await,
-            Command::Wait { turn, reply } => match turn_result(self.key.run, &loaded.state, turn) {
+    pub(super) async fn hear(
+        &self,
+        loaded: &mut Loaded<Agent>,
+        plan: &mut Plan<Agent>,
+        context: &mut Context,
+        word: Word,
+    ) {
+        match word {
+            Word::Start(ticket, reply) => self.start(loaded, plan, context, *ticket, reply).await,
+            Word::Wait { turn, until, reply } => match turn_result(self.key.run, &loaded.state, turn, until) {
                 // What this step decides is not committed yet, so only what was known before is answered at once.
                 Some(result) if plan.events.is_empty() => drop(reply.send(result)),
-                _ => loaded.waiters.push(Waiter { turn, reply }),
+                _ => loaded.local.waiters.push(Waiter { turn, until, reply }),
             },
-            Command::Answer(ticket, reply) => self.answer(loaded, plan, context, ticket, reply).await,
-            Command::Cancel { turn, by, reply } => {
+            Word::Answer(ticket, reply) => self.answer(loaded, plan, context, ticket, reply).await,
+            Word::Cancel { turn, by, reply } => {
                 let before = plan.events.len();
                 let said = Input::Signal(AgentSignal::Cancel { turn, by });
                 self.feed(loaded, plan, context, said).await;
                 plan.acks.push(Ack::Cancel { found: plan.events.len() > before, reply });
             }
-            Command::Claimed(_) | Command::Leave { .. } | Command::LeaveIfOf { .. } => {}
         }
     }
 
     async fn start(
         &self,
-        loaded: &mut Loaded,
-        plan: &mut Plan,
+        loaded: &mut Loaded<Agent>,
+        plan: &mut Plan<Agent>,
         context: &mut Context,
         ticket: StartTicket,
         reply: oneshot::Sender<Result<Started, StartError>>,
@@ -121,8 +170,8 @@ impl Actor {
 
     async fn answer(
         &self,
-        loaded: &mut Loaded,
-        plan: &mut Plan,
+        loaded: &mut Loaded<Agent>,
+        plan: &mut Plan<Agent>,
         context: &mut Context,
         ticket: AnswerTicket,
         reply: oneshot::Sender<Result<Answered, AnswerError>>,

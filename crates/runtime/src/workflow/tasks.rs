@@ -1,0 +1,123 @@
+//! The tasks of an execution: activities are offered, child runs are driven here, everything else goes through the
+//! Tasks port.
+
+use super::activities::Offer;
+use crate::{
+    actor::{Actor, Loaded},
+    perform::{InFlight, Reported, Work, task_failed},
+    runtime::Runtime,
+};
+use bedplate_core::{
+    id::{CallId, idempotency_key},
+    port::{
+        BoxFuture, Caller,
+        tasks::{TaskCall, TaskError, TaskPlan, TaskReply},
+    },
+    time::Timestamp,
+};
+use bedplate_engine::{
+    machine::{Intent, TaskReport},
+    workflow::{OpenTask, Workflow},
+};
+use std::sync::Arc;
+
+/// A task that has no deadline of its own is watched by the machine alone.
+const NEVER: Timestamp = Timestamp(i64::MAX);
+
+impl Actor<Workflow> {
+    /// Begins a task.
+    pub(super) fn begin(&self, loaded: &mut Loaded<Workflow>, intent: Intent, now: Timestamp) -> Option<InFlight> {
+        let Intent::RunTask { call, resource, input, token, .. } = intent else {
+            return None;
+        };
+        let future: BoxFuture<'static, Reported> = if resource.contains(":activity:") {
+            let offer = Offer { token, input };
+            let offered = self.shared.activities.offer(&self.key.tenant, &resource, offer);
+            Box::pin(async move { offered.await.into() })
+        } else {
+            let open = loaded.state.open_task(call)?;
+            let reads_items = open.reads_items;
+            let asked = self.call_of(loaded, OpenTask { token, ..open })?;
+            if reads_items {
+                let performed = self.shared.options.tasks.perform(asked);
+                Box::pin(async move { reported(performed.await) })
+            } else {
+                self.perform_task(asked, call)
+            }
+        };
+        Some(InFlight { call, deadline: NEVER, begun: now, work: Work::Task(Some(future)) })
+    }
+
+    fn perform_task(&self, asked: TaskCall, call: CallId) -> BoxFuture<'static, Reported> {
+        let runtime = Runtime::of(&self.shared);
+        match self.shared.options.tasks.plan(&asked) {
+            Ok(TaskPlan::Perform | TaskPlan::PerformAgain) => {
+                let performed = self.shared.options.tasks.perform(asked);
+                Box::pin(async move { reported(performed.await) })
+            }
+            Ok(TaskPlan::Agent(task)) => Box::pin(async move { runtime.run_agent(asked, call, task).await.into() }),
+            Ok(TaskPlan::Execution(task)) => Box::pin(runtime.run_execution(asked, call, task)),
+            Err(error) => Box::pin(async move { failed(error).into() }),
+        }
+    }
+
+    /// Returns what the Tasks port is asked for an open task.
+    pub(super) fn call_of(&self, loaded: &Loaded<Workflow>, open: OpenTask) -> Option<TaskCall> {
+        let (started, _) = loaded.state.started()?;
+        let run = self.key.run;
+        Some(TaskCall {
+            caller: Caller {
+                tenant: self.key.tenant.clone(),
+                user: loaded.user.clone(),
+                run: Some(run),
+                ..Caller::default()
+            },
+            execution: Arc::clone(&started.execution),
+            workflow: Arc::clone(&started.machine_name),
+            state: open.state,
+            resource: open.resource,
+            input: open.input,
+            token: open.token,
+            attempt: open.attempt,
+            idempotency_key: idempotency_key(run, open.call),
+            deadline: open.deadline,
+        })
+    }
+
+    /// Returns the open tasks that may be begun again: child runs, and what changes nothing.
+    pub(super) fn repeatable(&self, loaded: &Loaded<Workflow>) -> Vec<CallId> {
+        let may = |open: &OpenTask| {
+            let Some(asked) = self.call_of(loaded, open.clone()) else { return false };
+            match self.shared.options.tasks.plan(&asked) {
+                Ok(TaskPlan::Perform) => false,
+                // What cannot be done at all was not done.
+                Ok(TaskPlan::PerformAgain | TaskPlan::Agent(_) | TaskPlan::Execution(_)) | Err(_) => true,
+            }
+        };
+        loaded.state.open_tasks().filter(|open| !open.reads_items && may(open)).map(|open| open.call).collect()
+    }
+}
+
+/// Returns what a reply of the port means.
+fn reported(reply: Result<TaskReply, TaskError>) -> Reported {
+    match reply {
+        Ok(TaskReply::Done(output)) => TaskReport::Succeeded(Arc::new(output)).into(),
+        Ok(TaskReply::Submitted(output)) => TaskReport::Submitted(Arc::new(output)).into(),
+        Ok(TaskReply::Job { submitted, end }) => Reported {
+            report: TaskReport::Submitted(Arc::new(submitted)),
+            then: Some(Box::pin(async move {
+                match end.await {
+                    Ok(output) => TaskReport::Succeeded(Arc::new(output)).into(),
+                    Err(error) => failed(error).into(),
+                }
+            })),
+        },
+        Ok(TaskReply::Items(_)) => task_failed("the task answered with a file of items").into(),
+        Err(error) => failed(error).into(),
+    }
+}
+
+/// Returns the report of a task that failed.
+pub(super) fn failed(error: TaskError) -> TaskReport {
+    TaskReport::Failed { error: error.error, cause: error.cause }
+}
