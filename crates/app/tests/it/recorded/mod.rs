@@ -148,6 +148,8 @@ impl<'a> World<'a> {
             model: Gateway::new(config, options).expect("the gateway starts"),
             tools: self.tools.clone(),
             definitions: FixedDefinitions::new([self.case.agent()]),
+            tasks: Arc::new(bedplate_runtime::Unconfigured),
+            workflows: Arc::new(bedplate_runtime::Unconfigured),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             lease: Duration::from_secs(60),

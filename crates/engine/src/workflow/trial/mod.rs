@@ -262,14 +262,7 @@ struct Trial {
 impl Trial {
     fn new(definition: Definition, wanted: &Wanted<'_>) -> Self {
         let kind = state_of(&definition).map_or(StateKind::Pass, State::kind);
-        let context = Context {
-            now: wanted.now,
-            entropy: wanted.entropy,
-            definition: None,
-            price: None,
-            partial: None,
-            workflow: None,
-        };
+        let context = Context::at(wanted.now, wanted.entropy);
         let mut plan = Plan::new(&WorkflowState::default(), &context);
         let Names { execution, name, machine, machine_name, role } = wanted.names.clone();
         plan.emit(WorkflowEvent::Started(ExecutionStarted {
@@ -282,6 +275,11 @@ impl Trial {
             input: Arc::clone(&wanted.input),
             start_at: STATE_NAME.into(),
             deadline: None,
+            express: false,
+            qualified: None,
+            version: None,
+            map_run: None,
+            trace: None,
         }));
         plan.emit(WorkflowEvent::Entered(StateEntered { branch: 0, state: STATE_NAME.into(), kind }));
         let tried = wanted.configuration.retries.unwrap_or(0);
