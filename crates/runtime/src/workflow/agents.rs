@@ -30,6 +30,7 @@ impl Runtime {
             idempotency_key: Some(asked.idempotency_key),
             policy: None,
             timeout_seconds: None,
+            adapted: None,
         };
         let started = match self.start_turn_of(request, Some(parent)).await {
             Ok(started) => started,
