@@ -9,6 +9,7 @@
 
 pub mod anthropic_messages;
 pub mod bedrock_converse;
+pub mod bedrock_invoke;
 mod decode;
 mod error;
 mod fault;

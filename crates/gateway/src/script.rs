@@ -13,8 +13,13 @@
 //! [[turn.step]]                 # the first model call of the turn
 //! expect = "refund"             # the last text of a user must hold this…
 //! expect_tools = ["refund"]     # …and these tools must be on offer; else the call fails as model_invalid_reply
-//! text = "Let me look."
+//! expect_output = "refund"      # the reply must be asked for by a schema of this name ("" is any form)
+//! expect_reasoning = "c2ln"     # the conversation must hold reasoning with this seal
+//! expect_image = "image/png"    # the conversation must hold a picture of this type
+//! text = "Let me look."         # or json = { sure = true }, which is said as a text
 //! reasoning = "They want money."
+//! signature = "c2ln"            # seals the reasoning; redacted = "…" the same for a block without text
+//! family = "anthropic"          # whose seal it is; the default
 //! tool_use = [{ name = "refund", input = { order_id = "MA-1" } }]     # `id` may be given; `malformed` = raw text
 //! stop_reason = "tool_use"      # default: tool_use when tools are used, else end_turn
 //! usage = { input = 12, output = 5 }
@@ -85,6 +90,12 @@ pub struct Step {
     pub expect: Option<String>,
     /// Tools that must be on offer.
     pub expect_tools: Vec<String>,
+    /// The name of the schema that must be asked for; empty: any form but words.
+    pub expect_output: Option<String>,
+    /// The seal that some reasoning of the conversation must carry.
+    pub expect_reasoning: Option<String>,
+    /// The media type of a picture that the conversation must hold.
+    pub expect_image: Option<String>,
     /// The answer.
     pub reply: Arc<ModelReply>,
     /// A failure instead of the answer.
@@ -116,6 +127,9 @@ impl Step {
         Self {
             expect: None,
             expect_tools: Vec::new(),
+            expect_output: None,
+            expect_reasoning: None,
+            expect_image: None,
             reply: Arc::new(reply),
             fail: None,
             hang: false,
@@ -251,8 +265,15 @@ struct StepForm {
     expect: Option<String>,
     #[serde(default)]
     expect_tools: Vec<String>,
+    expect_output: Option<String>,
+    expect_reasoning: Option<String>,
+    expect_image: Option<String>,
     text: Option<String>,
+    json: Option<Value>,
     reasoning: Option<String>,
+    signature: Option<String>,
+    redacted: Option<String>,
+    family: Option<String>,
     #[serde(default)]
     tool_use: Vec<ToolUseForm>,
     stop_reason: Option<StopReason>,
@@ -304,10 +325,15 @@ fn flat(forms: Vec<StepForm>, stream: bool) -> Result<Vec<Step>, ScriptError> {
 impl StepForm {
     fn into_step(self, place: &str, stream: bool) -> Result<Step, ScriptError> {
         let mut content = Vec::new();
-        if let Some(text) = self.reasoning {
-            content.push(ContentBlock::Reasoning(Reasoning { text, signature: None, redacted: None, family: None }));
+        let sealed = self.signature.is_some() || self.redacted.is_some();
+        if self.reasoning.is_some() || sealed {
+            let family = sealed.then(|| self.family.unwrap_or_else(|| "anthropic".to_owned()));
+            let text = self.reasoning.unwrap_or_default();
+            let reasoning = Reasoning { text, signature: self.signature, redacted: self.redacted, family };
+            content.push(ContentBlock::Reasoning(reasoning));
         }
         content.extend(self.text.map(ContentBlock::text));
+        content.extend(self.json.map(|json| ContentBlock::text(json.to_string())));
         for (index, call) in self.tool_use.into_iter().enumerate() {
             let id = call.id.unwrap_or_else(|| format!("call_{place}_{}", index + 1));
             let input = if call.malformed.is_some() { empty_object() } else { call.input };
@@ -319,6 +345,9 @@ impl StepForm {
         reply.stop_reason = self.stop_reason.unwrap_or(reply.stop_reason);
         step.expect = self.expect;
         step.expect_tools = self.expect_tools;
+        step.expect_output = self.expect_output;
+        step.expect_reasoning = self.expect_reasoning;
+        step.expect_image = self.expect_image;
         step.fail = self.fail.map(FailForm::into_failure).transpose()?;
         step.hang = self.hang;
         step.stream = self.stream.unwrap_or(stream);

@@ -8,6 +8,7 @@ pub mod chat;
 pub mod choose;
 mod embed;
 pub mod fill;
+pub mod output;
 pub mod plan;
 pub mod read;
 pub mod schema;
@@ -42,7 +43,13 @@ pub fn reply(request: &ModelRequest, now: Timestamp) -> ModelReply {
         turn.said = std::mem::replace(&mut turn.question, question);
     }
     match decide(request, &toolbox, &turns, now) {
-        Decision::Say(text) => finish(request, vec![ContentBlock::text(text)], StopReason::EndTurn),
+        Decision::Say(text) => {
+            let text = match (&request.params.output, turns.last()) {
+                (Some(format), Some(turn)) => output::compose(format, turn, &text, now),
+                _ => text,
+            };
+            finish(request, vec![ContentBlock::text(text)], StopReason::EndTurn)
+        }
         Decision::Call(calls) => {
             let done: usize = turns.iter().map(|turn| turn.steps.len()).sum();
             let blocks = calls

@@ -90,9 +90,10 @@ impl Shape {
         match path {
             "/agent" | "/prod/agent" => Self::Flat,
             "/" => Self::AwsJson,
-            "/v1/chat/completions" => Self::OpenAi,
+            "/v1/chat/completions" | "/v1/responses" | "/v1/embeddings" => Self::OpenAi,
             "/v1/messages" | "/v1/messages/count_tokens" => Self::Anthropic,
             _ if ["/model/", "/runtimes/", "/harnesses/"].iter().any(|face| path.starts_with(face)) => Self::Aws,
+            _ if path.starts_with("/v1/responses/") || path.starts_with("/v1/models/") => Self::OpenAi,
             _ => Self::Native,
         }
     }

@@ -97,6 +97,29 @@ impl Item {
         self.kind.as_deref().unwrap_or("message")
     }
 
+    /// Gives the item its kind, and the id under which it is found with its response, as far as it has none.
+    pub fn name_in(&mut self, response: &str, index: usize) {
+        let kind = self.kind().to_owned();
+        let prefix = match kind.as_str() {
+            "function_call" => "fc",
+            "function_call_output" => "fco",
+            "reasoning" => "rs",
+            _ => "msg",
+        };
+        self.kind.get_or_insert(kind);
+        self.id.get_or_insert_with(|| super::item_id(prefix, response, &format!("i{index}")));
+        if let Some(TextOr::Text(text)) = &self.content {
+            let part = match self.role.as_deref() {
+                Some("assistant") => Part::output_text(text),
+                _ => Part::InputText { text: text.clone() },
+            };
+            self.content = Some(TextOr::Parts(vec![part]));
+        }
+        if self.kind() == "message" {
+            self.status.get_or_insert_with(|| "completed".to_owned());
+        }
+    }
+
     /// Returns the item as a JSON value.
     #[must_use]
     pub fn to_value(&self) -> Value {

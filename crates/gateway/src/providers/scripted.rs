@@ -8,7 +8,7 @@ use bedplate_core::{
     port::{
         BoxFuture,
         clock::Clock,
-        model::{Answer, Embeddings, Events, ModelError, ModelErrorKind, ModelEvent, ModelReply, ModelRequest},
+        model::{Answer, Embeddings, Events, ModelError, ModelErrorKind, ModelEvent, ModelReply, ModelRequest, OutputFormat},
     },
 };
 use bedplate_dialects::events_of;
@@ -198,6 +198,30 @@ fn check(step: &Step, request: &ModelRequest) -> Result<(), ModelError> {
                 "the script expects the tool `{name}`; on offer are [{}]",
                 offered.join(", ")
             )));
+        }
+    }
+    let form = match &request.params.output {
+        None => None,
+        Some(OutputFormat::Json) => Some(""),
+        Some(OutputFormat::Schema(schema)) => Some(schema.name.as_str()),
+    };
+    if let Some(expected) = &step.expect_output
+        && form.is_none_or(|name| !expected.is_empty() && name != expected)
+    {
+        return Err(invalid(format!("the script expects a reply in the form {expected:?}; asked for was {form:?}")));
+    }
+    let blocks = || request.messages.iter().flat_map(|message| &message.content);
+    if let Some(seal) = &step.expect_reasoning {
+        let has = |block: &ContentBlock| matches!(block, ContentBlock::Reasoning(reasoning) if [&reasoning.signature, &reasoning.redacted].contains(&&Some(seal.clone())));
+        if !blocks().any(has) {
+            return Err(invalid(format!("the script expects reasoning with the seal {seal:?}; there is none")));
+        }
+    }
+    if let Some(expected) = &step.expect_image {
+        let has =
+            |block: &ContentBlock| matches!(block, ContentBlock::Image { media_type, .. } if media_type == expected);
+        if !blocks().any(has) {
+            return Err(invalid(format!("the script expects a picture of the type {expected}; there is none")));
         }
     }
     Ok(())

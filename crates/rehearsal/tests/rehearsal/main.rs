@@ -4,6 +4,7 @@
 mod bfcl;
 mod conversations;
 mod counter;
+mod output;
 mod properties;
 mod shop;
 mod support;

@@ -1,6 +1,8 @@
 //! `POST /v1/messages` and `/v1/messages/count_tokens`: a model as Anthropic's clients call it.
 
 use super::{
+    agent_model, estimate,
+    invoke::idempotency_key,
     model_call::{self, Writer},
     passing::{self, Inbound},
 };
@@ -8,21 +10,17 @@ use crate::{ApiError, App, access::Identity, extract::RawBody};
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderName},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use bedplate_core::{
-    message::Message,
-    port::model::{ModelError, ModelEvent, ModelReply, ModelRequest},
-};
-use bedplate_dialects::anthropic_messages;
-use bedplate_engine::agent::size;
+use bedplate_core::port::model::{ModelError, ModelEvent, ModelReply};
+use bedplate_dialects::{Envelope, anthropic_messages};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Calls a model with a Messages body and answers in the same form, whole or as a stream of events.
 #[utoipa::path(post, path = "/v1/messages", tag = "models", operation_id = "anthropic_messages",
-    request_body(content = Object, description = "A Messages body; `model` is a route, or a model id of the project"),
+    request_body(content = Object, description = "A Messages body; `model` is a route, a model id of the project, or `agent/<name>`"),
     responses(
         (status = 200, description = "A Messages reply; with `stream` its events", content(
             (Object = "application/json"), (String = "text/event-stream"),
@@ -37,6 +35,20 @@ pub(crate) async fn create(
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
+    if let Some(agent) = agent_model::asked(&body) {
+        let inbound = anthropic_messages::decode_request(&body).map_err(model_call::invalid)?;
+        let ask = agent_model::Ask {
+            agent,
+            user: agent_model::said(&inbound.request, anthropic_messages::NAME, &["metadata", "user_id"]),
+            session: None,
+            key: idempotency_key(&headers)?,
+            request: inbound.request,
+        };
+        let events = |envelope| Events(anthropic_messages::Encoder::new(envelope));
+        let whole =
+            |reply: &ModelReply, envelope: &Envelope| anthropic_messages::encode_reply(reply, envelope).to_json();
+        return agent_model::answer(&app, &identity, ask, ("msg_", inbound.stream), events, whole).await;
+    }
     let taken = passing::taken(&headers, &["anthropic-version", "anthropic-beta"]);
     let Inbound { about, call, head } = passing::read(&app, &identity, anthropic_messages::NAME, None, body, taken)?;
     let envelope = about.envelope(&app, "msg_");
@@ -64,18 +76,7 @@ pub(crate) async fn count_tokens(
 ) -> Result<Response, ApiError> {
     let request = anthropic_messages::decode_count(&body).map_err(model_call::invalid)?;
     model_call::route(&app, &request.model)?;
-    let rule = (HeaderName::from_static("x-bedplate-estimate"), "bytes/3.5");
-    Ok(([rule], Json(TokenCount { input_tokens: estimate(request) })).into_response())
-}
-
-fn estimate(request: ModelRequest) -> u64 {
-    let system = match request.system.is_empty() {
-        true => 0,
-        false => size::message(&Message { role: bedplate_core::message::Role::User, content: request.system }),
-    };
-    let messages: usize = request.messages.iter().map(|message| size::message(message)).sum();
-    let tools: usize = request.tools.iter().map(size::spec).sum();
-    size::tokens(system.saturating_add(messages).saturating_add(tools))
+    Ok((estimate::header(), Json(TokenCount { input_tokens: estimate::tokens(&request) })).into_response())
 }
 
 /// How large a request is.

@@ -1,19 +1,21 @@
 //! `POST /v1/chat/completions`: a model as OpenAI's clients call it.
 
 use super::{
-    model_call::Writer,
+    agent_model,
+    invoke::idempotency_key,
+    model_call::{self, Writer},
     passing::{self, Inbound},
 };
 use crate::{ApiError, App, access::Identity, extract::RawBody};
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use bedplate_core::port::model::{ModelError, ModelEvent, ModelReply};
-use bedplate_dialects::openai_chat;
+use bedplate_dialects::{Envelope, openai_chat};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Calls a model with a Chat Completions body and answers in the same form, whole or as a stream of chunks.
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "models", operation_id = "chat_completions",
-    request_body(content = Object, description = "A Chat Completions body; `model` is a route, or a model id of the project"),
+    request_body(content = Object, description = "A Chat Completions body; `model` is a route, a model id of the project, or `agent/<name>`"),
     responses(
         (status = 200, description = "A Chat Completions reply; with `stream` its chunks as server-sent events", content(
             (Object = "application/json"), (String = "text/event-stream"),
@@ -25,8 +27,22 @@ use utoipa::ToSchema;
 pub(crate) async fn create(
     State(app): State<App>,
     identity: Identity,
+    headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
+    if let Some(agent) = agent_model::asked(&body) {
+        let inbound = openai_chat::decode_request(&body).map_err(model_call::invalid)?;
+        let ask = agent_model::Ask {
+            agent,
+            user: agent_model::said(&inbound.request, openai_chat::NAME, &["user"]),
+            session: None,
+            key: idempotency_key(&headers)?,
+            request: inbound.request,
+        };
+        let chunks = |envelope| Chunks(openai_chat::Encoder::new(envelope, inbound.include_usage));
+        let whole = |reply: &ModelReply, envelope: &Envelope| openai_chat::encode_reply(reply, envelope).to_json();
+        return agent_model::answer(&app, &identity, ask, ("chatcmpl-", inbound.stream), chunks, whole).await;
+    }
     let Inbound { about, call, head } = passing::read(&app, &identity, openai_chat::NAME, None, body, Vec::new())?;
     let envelope = about.envelope(&app, "chatcmpl-");
     if head.stream {

@@ -3,7 +3,7 @@
 use super::{
     bedrock::AwsError,
     event_stream,
-    model_call::Writer,
+    model_call::{self, Writer},
     passing::{self, Inbound},
 };
 use crate::{ApiError, App, access::Identity, extract::RawBody};
@@ -21,9 +21,10 @@ use bedplate_core::{
 use bedplate_dialects::{
     anthropic_messages,
     bedrock_converse::{self, Frame},
+    bedrock_invoke::{self, Family, nova},
     sse,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Calls a model with a Converse body and answers in the same form.
 #[utoipa::path(post, path = "/model/{id}/converse", tag = "models", operation_id = "converse",
@@ -73,12 +74,12 @@ pub(crate) async fn converse_stream(
     passing::streamed(&app, call, writer).await
 }
 
-/// Calls a model with an Anthropic Messages body and answers with the stream of its events, each in a `chunk`.
+/// Calls a model with a body of its family and answers with the stream of its events, each in a `chunk`.
 #[utoipa::path(post, path = "/model/{id}/invoke-with-response-stream", tag = "models", operation_id = "invoke_model_with_response_stream",
     params(("id" = String, Path, description = "A model id that the project maps to a route, or a route")),
-    request_body(content = Object, description = "An Anthropic Messages body with `anthropic_version`"),
+    request_body(content = Object, description = "Anthropic's body with `anthropic_version`, or Nova's with `schemaVersion`"),
     responses(
-        (status = 200, description = "Chunks with the events of Messages in base64", body = String, content_type = "application/vnd.amazon.eventstream"),
+        (status = 200, description = "Chunks with the events of the family in base64", body = String, content_type = "application/vnd.amazon.eventstream"),
         (status = "4XX", description = "The request is wrong, in AWS's form", body = AwsError),
         (status = "5XX", description = "The model failed, in AWS's form", body = AwsError),
     )
@@ -90,20 +91,49 @@ pub(crate) async fn invoke_stream(
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
     let watch = Watch::start(&app);
-    let dialect = anthropic_messages::INVOKE_NAME;
-    let Inbound { about, call, .. } = passing::read(&app, &identity, dialect, Some(&id), body, Vec::new())?;
-    let call = ModelCall { stream: true, ..call };
-    let writer = InvokeChunks {
-        encoder: anthropic_messages::Encoder::new(about.envelope(&app, "msg_bdrk_")),
-        parser: sse::Parser::default(),
-        watch,
-        first_byte: None,
-        over: false,
+    let family = bedrock_invoke::family(&body, &id).map_err(model_call::invalid)?;
+    let mut response = match family {
+        Family::Anthropic => {
+            let dialect = anthropic_messages::INVOKE_NAME;
+            let Inbound { about, call, .. } = passing::read(&app, &identity, dialect, Some(&id), body, Vec::new())?;
+            let writer = InvokeChunks {
+                encoder: anthropic_messages::Encoder::new(about.envelope(&app, "msg_bdrk_")),
+                parser: sse::Parser::default(),
+                watch,
+                first_byte: None,
+                over: false,
+            };
+            passing::streamed(&app, ModelCall { stream: true, ..call }, writer).await?
+        }
+        Family::Nova => {
+            let request = nova::decode_request(&body, &id).map_err(model_call::invalid)?;
+            let (_, call) = model_call::prepare(&app, &identity, request)?;
+            let encoder = bedrock_converse::Encoder::default();
+            passing::streamed(&app, call, NovaChunks { encoder, watch, first_byte: None, over: false }).await?
+        }
+        Family::Titan => return Err(ApiError::bad_request("invalid_request", "an embedding is not streamed")),
     };
-    let mut response = passing::streamed(&app, call, writer).await?;
     let content_type = HeaderName::from_static("x-amzn-bedrock-content-type");
     response.headers_mut().insert(content_type, HeaderValue::from_static("application/json"));
     Ok(response)
+}
+
+/// Returns the counts that Bedrock adds to the last chunk of a stream.
+fn metrics(usage: &Usage, latency: u64, first_byte: Option<u64>) -> Value {
+    json!({
+        "inputTokenCount": usage.input,
+        "outputTokenCount": usage.output,
+        "cacheReadInputTokenCount": usage.cache_read,
+        "cacheWriteInputTokenCount": usage.cache_write,
+        "invocationLatency": latency,
+        "firstByteLatency": first_byte.unwrap_or(latency),
+    })
+}
+
+/// Returns a chunk of an InvokeModelWithResponseStream.
+fn chunk(data: &str) -> Frame {
+    let payload = json!({ "bytes": STANDARD.encode(data) }).to_string().into_bytes();
+    Frame { kind: "chunk", exception: false, payload }
 }
 
 /// Says how long a call has taken.
@@ -179,19 +209,8 @@ struct InvokeChunks {
 impl InvokeChunks {
     /// Returns the last event with the counts that Bedrock adds to it.
     fn last(&self, usage: &Usage) -> String {
-        let latency = self.watch.millis();
-        json!({
-            "type": "message_stop",
-            "amazon-bedrock-invocationMetrics": {
-                "inputTokenCount": usage.input,
-                "outputTokenCount": usage.output,
-                "cacheReadInputTokenCount": usage.cache_read,
-                "cacheWriteInputTokenCount": usage.cache_write,
-                "invocationLatency": latency,
-                "firstByteLatency": self.first_byte.unwrap_or(latency),
-            },
-        })
-        .to_string()
+        let metrics = metrics(usage, self.watch.millis(), self.first_byte);
+        json!({ "type": "message_stop", "amazon-bedrock-invocationMetrics": metrics }).to_string()
     }
 }
 
@@ -220,10 +239,55 @@ impl Writer for InvokeChunks {
                 ModelEvent::End(reply) if said.name == "message_stop" => self.last(&reply.usage),
                 _ => said.data,
             };
-            let payload = json!({ "bytes": STANDARD.encode(data) }).to_string().into_bytes();
-            Frame { kind: "chunk", exception: false, payload }
+            chunk(&data)
         });
         self.over = !write_all(frames.collect(), out) || self.encoder.is_over();
+    }
+
+    fn fail(&mut self, error: &ModelError, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.over, true) {
+            write_all(vec![exception(error)], out);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+}
+
+struct NovaChunks {
+    encoder: bedrock_converse::Encoder,
+    watch: Watch,
+    first_byte: Option<u64>,
+    over: bool,
+}
+
+impl Writer for NovaChunks {
+    const CONTENT_TYPE: &'static str = event_stream::CONTENT_TYPE;
+    const HEARTBEAT: &'static [u8] = b"";
+
+    fn event(&mut self, event: &ModelEvent, out: &mut Vec<u8>) {
+        if self.over {
+            return;
+        }
+        let (mut frames, millis) = (Vec::new(), self.watch.millis());
+        self.encoder.event(event, millis, &mut frames);
+        if !frames.is_empty() {
+            self.first_byte.get_or_insert(millis);
+        }
+        let mut chunks = Vec::with_capacity(frames.len());
+        for frame in frames {
+            if frame.exception {
+                chunks.push(frame);
+                continue;
+            }
+            let Some(mut said) = nova::chunk(&frame) else { continue };
+            if let (ModelEvent::End(reply), "metadata") = (event, frame.kind) {
+                said["amazon-bedrock-invocationMetrics"] = metrics(&reply.usage, millis, self.first_byte);
+            }
+            chunks.push(chunk(&said.to_string()));
+        }
+        self.over = !write_all(chunks, out) || self.encoder.is_over();
     }
 
     fn fail(&mut self, error: &ModelError, out: &mut Vec<u8>) {

@@ -1,12 +1,15 @@
 //! The routes: one file a resource, one line each in the list below.
 
 pub(crate) mod agent;
+mod agent_model;
 mod agents;
 mod anthropic;
 mod approvals;
 pub(crate) mod bedrock;
 mod chat_completions;
 mod converse;
+mod embeddings;
+mod estimate;
 pub(crate) mod event_stream;
 mod events;
 mod health;
@@ -18,8 +21,10 @@ pub(crate) mod model_call;
 mod models;
 mod openapi;
 mod passing;
+mod responses;
 pub(crate) mod runs;
 mod sessions;
+mod stored_response;
 pub(crate) mod turn_stream;
 mod users;
 
@@ -90,11 +95,18 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(models::list))
+        .routes(routes!(models::show))
+        .routes(routes!(embeddings::create))
         .routes(routes!(bedrock::invoke_model))
+        .routes(routes!(bedrock::count_tokens))
         .routes(routes!(converse::invoke_stream))
         .routes(routes!(converse::converse))
         .routes(routes!(converse::converse_stream))
         .routes(routes!(chat_completions::create))
+        .routes(routes!(responses::create))
+        .routes(routes!(responses::show, responses::delete))
+        .routes(routes!(responses::input_items))
+        .routes(routes!(responses::input_tokens))
         .routes(routes!(anthropic::create))
         .routes(routes!(anthropic::count_tokens))
         .routes(routes!(agentcore::invocations))

@@ -1,5 +1,6 @@
 //! Calls of a model without an agent: what the APIs of OpenAI, Anthropic and Bedrock share behind their own shapes.
 
+use super::passing;
 use crate::{ApiError, App, access::Identity};
 use axum::{
     body::Body,
@@ -9,14 +10,14 @@ use axum::{
 use bedplate_core::{
     id::RunId,
     port::{
-        BoxStream,
-        model::{Events, ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelReply, ModelRequest},
+        BoxFuture, BoxStream,
+        model::{Answered, Events, ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelReply, ModelRequest, Noted, Notes},
     },
 };
-use bedplate_dialects::{DecodeError, Envelope, anthropic_messages, openai_chat, untranslated};
+use bedplate_dialects::{DecodeError, Envelope};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream::ReadyChunks};
-use std::{convert::Infallible, future::Future, mem, time::Duration};
+use std::{convert::Infallible, future::Future, mem, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// How often an idle stream says that it lives; also how long the status waits for the reply to begin.
@@ -44,20 +45,25 @@ pub(crate) trait Writer: Send + 'static {
 
     /// Returns whether the reply or a failure ended the stream.
     fn is_over(&self) -> bool;
+
+    /// Returns what is to be done before a client sees that the stream is over.
+    fn before_the_end(&mut self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
 }
 
 /// What a client is told of a call besides the reply.
-#[allow(dead_code, reason = "for dialects that are read whole")]
 pub(crate) struct About {
     /// The model as the client calls it.
     asked: String,
-    info: Option<ModelInfo>,
-    untranslated: Vec<String>,
+    /// What became known of the call.
+    notes: Arc<Notes>,
+    /// What is told besides.
+    told: Vec<(&'static str, String)>,
 }
 
 /// Finds the route of a request, whose `model` is what the client calls it: a route, or an id that the project maps to
 /// one.
-#[allow(dead_code, reason = "for dialects that are read whole")]
 pub(crate) fn prepare(
     app: &App,
     identity: &Identity,
@@ -65,19 +71,8 @@ pub(crate) fn prepare(
 ) -> Result<(About, ModelCall), ApiError> {
     identity.check_models()?;
     let route = route(app, &request.model)?;
-    let info = app.model().describe(&route);
-    let dialect = match info.as_ref().map(|info| info.provider.as_str()) {
-        Some("anthropic") => anthropic_messages::NAME,
-        Some("openai") => openai_chat::NAME,
-        _ => "",
-    };
-    let about = About {
-        asked: mem::replace(&mut request.model, route),
-        info,
-        untranslated: untranslated(&request.params, dialect),
-    };
-    let caller = identity.caller()?;
-    Ok((about, ModelCall::new(caller, request)))
+    let about = About::of(mem::replace(&mut request.model, route));
+    Ok((about, ModelCall::new(identity.caller()?, request)))
 }
 
 /// Returns the route that serves what a client calls a model.
@@ -95,11 +90,26 @@ pub(crate) fn route(app: &App, asked: &str) -> Result<String, ApiError> {
     ))
 }
 
-#[allow(dead_code, reason = "for dialects that are read whole")]
 impl About {
     /// Returns what is told of a call whose notes say the rest.
     pub(crate) fn of(asked: String) -> Self {
-        Self { asked, info: None, untranslated: Vec::new() }
+        Self { asked, notes: Arc::default(), told: Vec::new() }
+    }
+
+    /// Returns what is told of a call of an agent: the model behind it, what of the request it will not see, and more.
+    pub(crate) fn of_agent(
+        asked: String,
+        info: Option<ModelInfo>,
+        untranslated: Vec<String>,
+        told: Vec<(&'static str, String)>,
+    ) -> Self {
+        let noted = Noted { info: info.map(Arc::new), untranslated, ..Noted::default() };
+        Self { asked, notes: Arc::new(Notes::of(noted)), told }
+    }
+
+    /// Tells one thing more.
+    pub(crate) fn tell(&mut self, header: &'static str, value: String) {
+        self.told.push((header, value));
     }
 
     /// Returns the outer part of the reply; its id begins with `prefix`.
@@ -112,20 +122,18 @@ impl About {
     }
 
     /// Returns a whole reply as a response.
-    pub(crate) fn json(&self, body: Vec<u8>) -> Response {
+    pub(crate) fn json(&self, body: Vec<u8>, cost: Option<u64>) -> Response {
         let mut response = body.into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.marked(response)
+        self.marked(response, cost)
     }
 
-    /// Returns the response with the headers that say which model answers, and which fields it will not see.
-    pub(crate) fn marked(&self, mut response: Response) -> Response {
-        let model =
-            self.info.as_ref().map(|info| format!("{}; foundation_model={}", info.model, info.foundation_model));
-        let untranslated = (!self.untranslated.is_empty()).then(|| listed(&self.untranslated));
-        for (name, value) in [("x-bedplate-model", model), ("x-bedplate-untranslated", untranslated)] {
-            if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
-                response.headers_mut().insert(HeaderName::from_static(name), value);
+    /// Returns the response with the headers that say what was done with the call.
+    pub(crate) fn marked(&self, mut response: Response, cost: Option<u64>) -> Response {
+        passing::mark(response.headers_mut(), &self.notes.read(), cost);
+        for (name, value) in &self.told {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                response.headers_mut().append(HeaderName::from_static(name), value);
             }
         }
         response
@@ -149,14 +157,6 @@ pub(crate) fn listed(names: &[String]) -> String {
     list
 }
 
-/// Calls the model and reads its stream to the end.
-#[allow(dead_code, reason = "for dialects that are read whole")]
-pub(crate) async fn whole(app: &App, call: ModelCall) -> Result<ModelReply, ApiError> {
-    let call = ModelCall { stream: false, ..call };
-    let stream = events(app, call).await?;
-    whole_events(stream).await
-}
-
 /// Reads a reply's events to the end.
 pub(crate) async fn whole_events(mut stream: Events) -> Result<ModelReply, ApiError> {
     while let Some(event) = stream.next().await {
@@ -167,16 +167,9 @@ pub(crate) async fn whole_events(mut stream: Events) -> Result<ModelReply, ApiEr
     Err(model_error(cut()))
 }
 
-/// Calls the model and answers with its stream. What fails before the reply began is an error with its own status; if
-/// that takes long the stream begins all the same, and keeps its client by heartbeats. A client that hangs up drops
-/// the stream, which cancels the call upstream.
-#[allow(dead_code, reason = "for dialects that are read whole")]
-pub(crate) async fn streamed<W: Writer>(app: &App, call: ModelCall, writer: W) -> Result<Response, ApiError> {
-    let events = events(app, call).await?;
-    streamed_events(app, events, writer).await
-}
-
-/// Answers with a stream of events; see [`streamed`].
+/// Answers with a stream of events. What fails before the reply began is an error with its own status; if that takes long
+/// the stream begins all the same, and keeps its client by heartbeats. A client that hangs up drops the stream, which
+/// cancels the call upstream.
 pub(crate) async fn streamed_events<W: Writer>(app: &App, events: Events, writer: W) -> Result<Response, ApiError> {
     let mut events = events.ready_chunks(PIECE);
     let first = match timeout(HEARTBEAT, events.next()).await {
@@ -197,11 +190,11 @@ pub(crate) async fn streamed_events<W: Writer>(app: &App, events: Events, writer
     Ok((headers, body).into_response())
 }
 
-/// Calls the model with a core request.
-#[allow(dead_code, reason = "for dialects that are read whole")]
-pub(crate) async fn events(app: &App, call: ModelCall) -> Result<Events, ApiError> {
-    let answered = app.model().call(call).await.map_err(model_error)?;
-    answered.answer.into_events().map_err(model_error)
+/// Calls the model with a core request; what becomes known of the call is told with `about`.
+pub(crate) async fn events(app: &App, call: ModelCall, about: &mut About) -> Result<Events, ApiError> {
+    let Answered { answer, notes } = app.model().call(call).await.map_err(model_error)?;
+    about.notes = notes;
+    answer.into_events().map_err(model_error)
 }
 
 type Event = Result<ModelEvent, ModelError>;
@@ -222,6 +215,11 @@ fn pieces<W: Writer>(
                     Ok(event) => writer.event(&event, &mut out),
                     Err(error) => writer.fail(&error, &mut out),
                 }
+            }
+            if writer.is_over()
+                && let Some(last) = writer.before_the_end()
+            {
+                last.await;
             }
             if !out.is_empty() {
                 yield Bytes::from(mem::take(&mut out));

@@ -104,7 +104,7 @@ pub(crate) async fn whole(
     Ok(Whole { response, usage })
 }
 
-/// Calls the model and answers with its stream; see [`model_call::streamed`]. The writer says events and failures.
+/// Calls the model and answers with its stream; see [`model_call::streamed_events`]. The writer says events and failures.
 pub(crate) async fn streamed<W: Writer + Unpin>(app: &App, call: ModelCall, writer: W) -> Result<Response, ApiError> {
     let Answered { answer, notes } = app.model().call(call).await.map_err(model_call::model_error)?;
     let mut response = match answer {
@@ -136,7 +136,7 @@ pub(crate) async fn streamed<W: Writer + Unpin>(app: &App, call: ModelCall, writ
 }
 
 /// Adds the headers that say what was done with a call.
-fn mark(headers: &mut HeaderMap, noted: &Noted, cost: Option<u64>) {
+pub(crate) fn mark(headers: &mut HeaderMap, noted: &Noted, cost: Option<u64>) {
     let mut add = |name: &'static str, value: Option<String>| {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
             headers.insert(HeaderName::from_static(name), value);
