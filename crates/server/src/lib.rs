@@ -21,6 +21,7 @@ mod sse;
 mod state;
 mod trial;
 mod wire;
+mod workflows;
 
 pub use self::{
     access::Access,

@@ -29,6 +29,13 @@ impl Call {
         self.app.catalog()
     }
 
+    /// Refuses a credential that is scoped to agents, as workflows go past those; and, where definitions are changed,
+    /// one that speaks for a user: definitions belong to those who run the server.
+    pub(crate) fn check(&self, changes_definitions: bool) -> Result<(), Fault> {
+        let bound = changes_definitions && self.identity.user.is_some();
+        if bound || self.identity.agents.is_some() { Err(Fault::denied()) } else { Ok(()) }
+    }
+
     /// Reads the name of a state machine, a version or an alias.
     pub(crate) fn machine_arn(&self, params: &Params, name: &str) -> Result<Arn, Fault> {
         let arn = Arn::parse(params.arn(name)?)?;

@@ -67,6 +67,18 @@ impl Fault {
         Self::new("InvalidDefinition", format_args!("Invalid State Machine Definition: '{}'", said.join(", ")))
     }
 
+    /// Returns the error of a credential that may not do this.
+    pub(crate) fn denied() -> Self {
+        let message = "this credential may not do that";
+        Self { status: StatusCode::FORBIDDEN, ..Self::new("AccessDeniedException", message) }
+    }
+
+    /// Returns the error of a server that stops.
+    pub(crate) fn closing() -> Self {
+        let message = "the server is shutting down";
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, ..Self::new("ServiceUnavailable", message) }
+    }
+
     /// Returns the error of somebody else's change at the same time.
     pub(crate) fn conflict() -> Self {
         Self::new("ConflictException", "the resource changes at the same time; try again")

@@ -7,15 +7,22 @@ mod activities;
 mod aliases;
 mod call;
 mod definitions;
+mod executions;
 mod executions_input;
 mod fault;
+mod history;
+mod map_runs;
+mod mocks;
 mod paging;
 mod params;
 mod state_machines;
 mod tags;
+mod task_tokens;
 mod test_state;
 mod validate;
 mod versions;
+
+pub(crate) use mocks::set as set_mocks;
 
 use self::{call::Call, fault::Fault, params::Params};
 use crate::{App, access::Identity, extract::RawBody};
@@ -54,8 +61,26 @@ pub(crate) async fn handle(
     }
 }
 
+/// The operations that change what others start.
+const OWNERS: [&str; 13] = [
+    "CreateStateMachine",
+    "UpdateStateMachine",
+    "DeleteStateMachine",
+    "PublishStateMachineVersion",
+    "DeleteStateMachineVersion",
+    "CreateStateMachineAlias",
+    "UpdateStateMachineAlias",
+    "DeleteStateMachineAlias",
+    "CreateActivity",
+    "DeleteActivity",
+    "TagResource",
+    "UntagResource",
+    "TestState",
+];
+
 /// Performs an operation.
 async fn answer(operation: &str, call: &Call, params: &Params) -> Result<Value, Fault> {
+    call.check(OWNERS.contains(&operation))?;
     match operation {
         "CreateStateMachine" => state_machines::create(call, params).await,
         "DescribeStateMachine" => state_machines::describe(call, params).await,
@@ -77,6 +102,21 @@ async fn answer(operation: &str, call: &Call, params: &Params) -> Result<Value, 
         "TagResource" => tags::tag(call, params).await,
         "UntagResource" => tags::untag(call, params).await,
         "ListTagsForResource" => tags::list(call, params).await,
+        "StartExecution" => executions::start(call, params).await,
+        "StartSyncExecution" => executions::start_sync(call, params).await,
+        "DescribeExecution" => executions::describe(call, params).await,
+        "ListExecutions" => executions::list(call, params).await,
+        "StopExecution" => executions::stop(call, params).await,
+        "RedriveExecution" => executions::redrive(call, params).await,
+        "DescribeStateMachineForExecution" => executions::describe_machine(call, params).await,
+        "GetExecutionHistory" => history::get(call, params).await,
+        "GetActivityTask" => task_tokens::poll(call, params).await,
+        "SendTaskSuccess" => task_tokens::success(call, params).await,
+        "SendTaskFailure" => task_tokens::failure(call, params).await,
+        "SendTaskHeartbeat" => task_tokens::heartbeat(call, params).await,
+        "DescribeMapRun" => map_runs::describe(call, params).await,
+        "ListMapRuns" => map_runs::list(call, params).await,
+        "UpdateMapRun" => map_runs::update(call, params).await,
         "TestState" => test_state::test(call, params).await,
         "ValidateStateMachineDefinition" => validate::validate(params),
         _ => Err(Fault::unknown_operation()),

@@ -1,11 +1,12 @@
 //! TestState: one state on its own.
 
 use super::{Call, Fault, Params};
-use crate::trial::{self, Refused};
-use bedplate_core::{id::RunId, workflow_event::Variables};
-use bedplate_engine::workflow::trial::{
-    Answer, Configuration, Inspection, Mock, Names, Strictness, TrialError, Wanted,
+use crate::{
+    trial::{self, Refused},
+    workflows,
 };
+use bedplate_core::workflow_event::Variables;
+use bedplate_engine::workflow::trial::{Answer, Configuration, Inspection, Mock, Names, Strictness, TrialError, Wanted};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -58,10 +59,7 @@ fn refused(refused: Refused) -> Fault {
 
 /// Returns how the execution of a trial is called; the role is part of it when one is named.
 fn names(call: &Call, role: Option<&str>) -> Names {
-    let fresh = || {
-        let digits = RunId(call.app.0.options.entropy.bytes()).to_string();
-        [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
-    };
+    let fresh = || workflows::fresh(&call.app);
     let (machine, name) = (fresh(), fresh());
     Names {
         execution: call.scope.express(&machine, &name, &fresh()).into(),

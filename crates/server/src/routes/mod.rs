@@ -136,6 +136,9 @@ pub fn router(app: App) -> Router {
         .route("/docs", get(openapi::docs))
         .route("/assets/{*path}", get(page::asset))
         .route("/favicon.svg", get(page::asset));
+    if app.0.options.task_mocks.is_some() {
+        router = router.route("/dev/task-mocks", post(aws::set_mocks));
+    }
     for view in page::VIEWS {
         router = router.route(view, get(page::document));
     }
