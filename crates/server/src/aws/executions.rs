@@ -12,7 +12,7 @@ use bedplate_core::{
     },
 };
 use bedplate_runtime::{
-    ExecutionStatus, ExecutionView, RedriveError, RunError, StartExecution, StartExecutionError, StartedExecution,
+    ExecutionView, RedriveError, RunError, StartExecution, StartExecutionError, StartedExecution,
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
