@@ -1,6 +1,6 @@
 //! The Workflows port over the catalog: which definition a name means now.
 
-use crate::{AliasError, Arn, Catalog, Kind, Machine, MachineError, Scope, StoreError, Target, VersionError};
+use crate::{ActivityError, AliasError, Arn, Catalog, Kind, Machine, MachineError, Scope, StoreError, Target, VersionError};
 use bedplate_core::{
     id::Tenant,
     port::{
@@ -102,6 +102,14 @@ impl Workflows for Catalog {
                 }
             };
             catalog.pin(&tenant, &arn, entropy).await
+        })
+    }
+
+    fn has_activity(&self, tenant: &Tenant, activity: &str) -> BoxFuture<'static, bool> {
+        let (catalog, tenant, arn) = (self.clone(), tenant.clone(), Arn::parse(activity));
+        Box::pin(async move {
+            let Ok(Arn { scope, target: Target::Activity(name) }) = arn else { return false };
+            !matches!(catalog.activity(&tenant, &scope, &name).await, Err(ActivityError::NotFound))
         })
     }
 }

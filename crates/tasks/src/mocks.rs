@@ -93,6 +93,10 @@ impl Tasks for MockedTasks {
         }
         self.tasks.plan(call)
     }
+
+    fn is_prepared(&self, call: &TaskCall) -> bool {
+        self.book().state(call).is_some()
+    }
 }
 
 impl TaskMocks for MockedTasks {

@@ -21,6 +21,12 @@ pub struct Args {
     /// The model of every route `auto`: a [models] name of the project, or `rehearsal`
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Let tests prepare the answers of workflows' tasks over HTTP (POST /dev/task-mocks); never in earnest
+    #[arg(long)]
+    dev_task_mocks: bool,
+    /// Let time pass N times as fast, so that tests of workflows need not wait; never in earnest
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    dev_clock_speed: Option<u32>,
 }
 
 /// Serves until it is told to stop.
@@ -29,7 +35,14 @@ pub struct Args {
 /// When the project has problems, the address is taken, or the data folder is in use.
 pub fn run(args: Args) -> Result<(), Error> {
     super::runtime()?.block_on(async {
-        let setup = Setup { listen: args.listen, model: args.model, announce: true, ..Setup::of(&args.target) };
+        let setup = Setup {
+            listen: args.listen,
+            model: args.model,
+            task_mocks: args.dev_task_mocks,
+            clock_speed: args.dev_clock_speed,
+            announce: true,
+            ..Setup::of(&args.target)
+        };
         // Before anybody can know that it runs, so that nobody's wish to stop it finds the system's own handler.
         let stop = stop_signal()?;
         let instance = compose::start(setup).await?;

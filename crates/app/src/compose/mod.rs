@@ -1,5 +1,6 @@
 //! The composition root: makes one running instance out of a project folder and a data folder.
 
+mod clock;
 mod models;
 mod reload;
 mod retention;
@@ -11,7 +12,10 @@ use crate::{
     target::Target,
 };
 use bedplate_catalog::Catalog;
-use bedplate_core::port::clock::{Clock, Entropy};
+use bedplate_core::port::{
+    clock::{Clock, Entropy},
+    tasks::TaskMocks,
+};
 use bedplate_gateway::{Gateway, Timeouts};
 use bedplate_project::{Problem, Project, ProjectHandle, Severity};
 use bedplate_runtime::{
@@ -53,6 +57,10 @@ pub struct Setup {
     pub model: Option<String>,
     /// Whether interrupted work is taken up, and due work done.
     pub drive: bool,
+    /// Whether tasks of workflows take prepared answers over HTTP; for tests alone.
+    pub task_mocks: bool,
+    /// How many times as fast as time the clock runs; for tests alone. None: as time does.
+    pub clock_speed: Option<u32>,
     /// Whether other commands may find this instance and its project's files are watched.
     pub announce: bool,
 }
@@ -66,6 +74,8 @@ impl Setup {
             listen: None,
             model: None,
             drive: true,
+            task_mocks: false,
+            clock_speed: None,
             announce: false,
         }
     }
@@ -142,7 +152,10 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     let folder = DataFolder::of(&setup.project, setup.data.as_deref());
     folder.make()?;
     folder.make_store()?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = match setup.clock_speed {
+        Some(speed) => Arc::new(clock::FastClock::new(speed)),
+        None => Arc::new(SystemClock),
+    };
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
 
     let store = Store::open(folder.path(), bedplate_store::Options::default())
@@ -184,13 +197,22 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     }));
     let parts = tasks::Parts { model: gateway.clone(), tools: tools.clone(), secrets, clock: Arc::clone(&clock) };
     let tasks = tasks::tasks(&definitions, &setup.project, parts);
+    let catalog = Catalog::new(bedplate_catalog::Options {
+        documents: store.documents(),
+        definitions: Arc::new(definitions.clone()),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+    });
+    if setup.task_mocks {
+        notices.push("tasks of workflows take prepared answers (--dev-task-mocks): for tests alone".into());
+    }
     let runtime = Runtime::start(bedplate_runtime::Options {
         journal: store.journal(),
         model: gateway.clone(),
         tools,
         definitions: Arc::new(definitions.clone()),
-        tasks: Arc::new(bedplate_runtime::Unconfigured),
-        workflows: Arc::new(bedplate_runtime::Unconfigured),
+        tasks: Arc::new(tasks.mocked.clone()),
+        workflows: Arc::new(catalog.clone()),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         lease: LEASE,
@@ -199,12 +221,6 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     });
     let token = access.admin_token.clone().unwrap_or_default();
     let instance = format!("{:032x}", rand::random::<u128>());
-    let catalog = Catalog::new(bedplate_catalog::Options {
-        documents: store.documents(),
-        definitions: Arc::new(definitions.clone()),
-        clock: Arc::clone(&clock),
-        entropy: Arc::clone(&entropy),
-    });
     let app = App::new(bedplate_server::Options {
         runtime: runtime.clone(),
         definitions: Arc::new(definitions.clone()),
@@ -213,7 +229,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         documents: store.documents(),
         catalog,
         tasks: Some(Arc::new(tasks.mocked.clone())),
-        task_mocks: Some(Arc::new(tasks.mocked.clone())),
+        task_mocks: setup.task_mocks.then(|| Arc::new(tasks.mocked.clone()) as Arc<dyn TaskMocks>),
         keys: store.keys(),
         clock,
         entropy,

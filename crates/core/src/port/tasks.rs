@@ -180,6 +180,12 @@ pub trait Tasks: Send + Sync {
         let _ = call;
         Ok(TaskPlan::Perform)
     }
+
+    /// Returns whether an answer is prepared for a task: then it is performed here, also where a worker would do it.
+    fn is_prepared(&self, call: &TaskCall) -> bool {
+        let _ = call;
+        false
+    }
 }
 
 /// Prepared answers of tasks, for tests of workflows. What is set answers before anything else does.

@@ -122,9 +122,8 @@ fn accept_report(state: &WorkflowState, call: CallId, report: TaskReport, contex
     match report {
         TaskReport::Submitted(_) if task.submitted => Decision::default(),
         TaskReport::Submitted(output) => one(WorkflowEvent::TaskSubmitted(TaskOutput { call, output })),
-        // What the call itself gives is only the receipt.
-        TaskReport::Succeeded(_) if waits_for_token && task.submitted => Decision::default(),
-        TaskReport::Succeeded(output) if waits_for_token => {
+        // What the call itself gives first is only the receipt.
+        TaskReport::Succeeded(output) if waits_for_token && !task.submitted => {
             one(WorkflowEvent::TaskSubmitted(TaskOutput { call, output }))
         }
         TaskReport::Succeeded(output) => one(given(call, output)),

@@ -326,7 +326,7 @@ impl Runtime {
         }
     }
 
-    async fn say(&self, tenant: &Tenant, bytes: usize, said: WorkflowSignal) -> Result<(), TokenError> {
+    pub(crate) async fn say(&self, tenant: &Tenant, bytes: usize, said: WorkflowSignal) -> Result<(), TokenError> {
         let token = match &said {
             WorkflowSignal::TaskTaken { token, .. }
             | WorkflowSignal::TaskBeat { token }

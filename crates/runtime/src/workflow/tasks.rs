@@ -17,7 +17,7 @@ use bedplate_core::{
 };
 use bedplate_engine::{
     machine::{Intent, TaskReport},
-    workflow::{OpenTask, Workflow},
+    workflow::{OpenTask, Workflow, WorkflowSignal},
 };
 use std::sync::Arc;
 
@@ -31,9 +31,15 @@ impl Actor<Workflow> {
             return None;
         };
         let future: BoxFuture<'static, Reported> = if resource.contains(":activity:") {
-            let offer = Offer { token, input };
-            let offered = self.shared.activities.offer(&self.key.tenant, &resource, offer);
-            Box::pin(async move { offered.await.into() })
+            let open = loaded.state.open_task(call)?;
+            let asked = self.call_of(loaded, OpenTask { token: Arc::clone(&token), ..open })?;
+            if self.shared.options.tasks.is_prepared(&asked) {
+                self.perform_for_worker(asked)
+            } else {
+                let exists = self.shared.options.workflows.has_activity(&self.key.tenant, &resource);
+                let offered = self.shared.activities.offer(&self.key.tenant, &resource, Offer { token, input });
+                Box::pin(async move { if exists.await { offered.await.into() } else { no_activity(&resource).into() } })
+            }
         } else {
             let open = loaded.state.open_task(call)?;
             let reads_items = open.reads_items;
@@ -46,6 +52,19 @@ impl Actor<Workflow> {
             }
         };
         Some(InFlight { call, deadline: NEVER, begun: now, work: Work::Task(Some(future)) })
+    }
+
+    /// Gives a prepared answer as a worker that took the task would.
+    fn perform_for_worker(&self, asked: TaskCall) -> BoxFuture<'static, Reported> {
+        let runtime = Runtime::of(&self.shared);
+        let tenant = asked.caller.tenant.clone();
+        let taken = WorkflowSignal::TaskTaken { token: Arc::clone(&asked.token), worker: None };
+        let performed = self.shared.options.tasks.perform(asked);
+        Box::pin(async move {
+            // A task that ended meanwhile takes no answer either.
+            drop(runtime.say(&tenant, 0, taken).await);
+            reported(performed.await)
+        })
     }
 
     fn perform_task(&self, asked: TaskCall, call: CallId) -> BoxFuture<'static, Reported> {
@@ -96,6 +115,12 @@ impl Actor<Workflow> {
         };
         loaded.state.open_tasks().filter(|open| !open.reads_items && may(open)).map(|open| open.call).collect()
     }
+}
+
+/// Returns the report of a task of an activity that does not exist.
+fn no_activity(activity: &str) -> TaskReport {
+    let cause = format!("The activity {activity} does not exist.");
+    TaskReport::Failed { error: Some("States.Runtime".into()), cause: Some(cause.into()) }
 }
 
 /// Returns what a reply of the port means.
