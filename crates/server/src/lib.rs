@@ -8,6 +8,7 @@ mod agentcore;
 mod aws;
 mod error;
 mod extract;
+mod handover;
 pub mod key;
 mod metrics;
 mod opening;

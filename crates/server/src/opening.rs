@@ -32,6 +32,11 @@ impl<S> Opening<S> {
         Self { stream, matched: 0, deadline: Some(Box::pin(sleep(limit))) }
     }
 
+    /// Returns the stream, without a bound.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
+
     fn take(&mut self, fresh: &[u8]) {
         let wanted = &PREFACE[self.matched..];
         let same = fresh.iter().zip(wanted).take_while(|(came, wanted)| came == wanted).count();

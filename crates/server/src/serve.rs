@@ -1,14 +1,18 @@
 //! The accept loop: connections with TCP_NODELAY, header time-outs against slow senders, graceful shutdown.
 
-use crate::{App, opening::Opening};
+use crate::{
+    App,
+    handover::{self, Handing, Line},
+    opening::Opening,
+};
 use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use std::{future::Future, time::Duration};
-use tokio::net::TcpListener;
+use std::{convert::Infallible, future::Future, time::Duration};
+use tokio::{net::TcpListener, sync::mpsc};
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -34,6 +38,8 @@ pub struct ServeError(#[from] std::io::Error);
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
     let router: Router = crate::routes::router(app.clone());
     let graceful = GracefulShutdown::new();
+    // Nothing is ever sent: the streams outside of hyper hold clones, and the channel ends with the last.
+    let (streaming, mut streams) = mpsc::channel::<Infallible>(1);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
     builder
@@ -59,22 +65,38 @@ pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output
         };
         // A stream without NODELAY still works, only slower.
         let _ = stream.set_nodelay(true);
+        let line = Line::new(Opening::new(stream, HEADER_TIMEOUT));
+        let router = TowerToHyperService::new(router.clone());
         let connection = builder
-            .serve_connection_with_upgrades(
-                TokioIo::new(Opening::new(stream, HEADER_TIMEOUT)),
-                TowerToHyperService::new(router.clone()),
-            )
+            .serve_connection_with_upgrades(TokioIo::new(line.clone()), Handing { router, line: line.clone() })
             .into_owned();
         let connection = graceful.watch(connection);
+        let streaming = streaming.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
+            let (socket, body) = tokio::select! {
+                biased;
+                ended = connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    return;
+                }
+                handed = line.handed_over() => handed,
+            };
+            // In a task of its own, so that this one and hyper's buffers with it are gone.
+            tokio::spawn(async move {
+                if let Err(error) = handover::write(socket, body).await {
+                    tracing::debug!(%error, "a stream ended early");
+                }
+                drop(streaming);
+            });
         });
     }
     drop(listener);
     app.close();
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    drop(streaming);
+    let drained = async { tokio::join!(graceful.shutdown(), streams.recv()) };
+    if tokio::time::timeout(DRAIN, drained).await.is_err() {
         tracing::info!("requests that were still open have been cut");
     }
     Ok(())

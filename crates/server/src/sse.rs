@@ -3,7 +3,7 @@
 //! Committed entries carry the id `run:seq`, so a client that reconnects goes on where it was; deltas carry none,
 //! because they are views that a reconnect replaces by the partial message.
 
-use crate::{ApiError, App, routes::shutting_down, wire::event_body};
+use crate::{ApiError, App, handover::LongLived, routes::shutting_down, wire::event_body};
 use axum::{
     http::HeaderName,
     response::{
@@ -38,7 +38,9 @@ pub(crate) fn until_closed(
 pub(crate) fn respond(events: impl Stream<Item = Event> + Send + 'static) -> Response {
     let stream = Sse::new(events.map(Ok::<_, Infallible>)).keep_alive(KeepAlive::new().interval(HEARTBEAT));
     // A proxy that collects a stream before it passes it on would make it none.
-    ([(HeaderName::from_static("x-accel-buffering"), "no")], stream).into_response()
+    let mut response = ([(HeaderName::from_static("x-accel-buffering"), "no")], stream).into_response();
+    response.extensions_mut().insert(LongLived);
+    response
 }
 
 /// Returns the events that a client gets for what happened live; a delta that says nothing gives none.
