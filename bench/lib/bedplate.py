@@ -46,10 +46,11 @@ class Bench:
         """Durable steps a second with 256 runs at once, and the time of a run of 3 steps, one at a time."""
         with self.server() as server:
             nine = self.run_load("steps", server.address, "steps9", 256, 2, seconds)
+            looks = self.run_load("steps", server.address, "looks9", 256, 2, seconds)
             twenty_nine = self.run_load("steps", server.address, "steps29", 256, 2, seconds)
         with self.server() as server:
             three = self.run_load("latency", server.address, "steps3", 50, 400)
-        return {"runs_of_9": nine, "runs_of_29": twenty_nine, "three_steps": three}
+        return {"runs_of_9": nine, "runs_of_29": twenty_nine, "looks_of_9": looks, "three_steps": three}
 
     def in_process(self, seconds):
         """The runtime alone, without HTTP: crates/runtime/examples/steps.rs; none when it is not there."""

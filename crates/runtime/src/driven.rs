@@ -15,7 +15,7 @@ use bedplate_core::{
     port::journal::Head,
     time::Timestamp,
 };
-use bedplate_engine::machine::{Context, Intent, Machine};
+use bedplate_engine::machine::{Context, Input, Intent, Machine};
 use std::future::Future;
 use tokio::sync::mpsc;
 
@@ -84,6 +84,16 @@ pub(crate) trait Driven: Machine<State: Sync, Signal: Sync> + Sized + Send + Syn
 
     /// Begins what an intent says; none when there is nothing to wait for.
     fn begin(actor: &Actor<Self>, loaded: &mut Loaded<Self>, intent: Intent, now: Timestamp) -> Option<InFlight>;
+
+    /// Returns what an intent gives that touches nothing outside; none when it must be performed after the commit.
+    fn at_once(
+        _actor: &Actor<Self>,
+        _loaded: &Loaded<Self>,
+        _intent: &Intent,
+        _now: Timestamp,
+    ) -> Option<Input<Self::Signal>> {
+        None
+    }
 
     /// Does what must be done besides about calls that no longer matter.
     fn abandoned(_actor: &Actor<Self>, _calls: Vec<InFlight>) {}

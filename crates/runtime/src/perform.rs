@@ -169,7 +169,8 @@ fn poll_caught<T>(future: &mut BoxFuture<'static, T>, cx: &mut Context<'_>) -> P
     }
 }
 
-fn broke_down(kind: ToolErrorKind) -> ToolError {
+/// Returns the error of a tool whose adapter panicked.
+pub(crate) fn broke_down(kind: ToolErrorKind) -> ToolError {
     ToolError { kind, message: "the tool broke down".to_owned() }
 }
 
@@ -178,7 +179,8 @@ pub(crate) fn task_failed(cause: &str) -> TaskReport {
     TaskReport::Failed { error: Some("States.TaskFailed".into()), cause: Some(cause.into()) }
 }
 
-fn bounded(output: ToolOutput) -> ToolOutput {
+/// Returns the output, or an error that says that it is too large.
+pub(crate) fn bounded(output: ToolOutput) -> ToolOutput {
     let bytes: usize = output.content.iter().map(part_bytes).sum();
     if bytes > MAX_RESULT_BYTES {
         return ToolOutput::error(format!(

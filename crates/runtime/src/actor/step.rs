@@ -14,6 +14,10 @@ use bedplate_core::{
 use bedplate_engine::machine::{Context, Decision, Input, Intent};
 use std::sync::Arc;
 
+/// How many results that are known at once one commit takes up; the rest is performed after it, so that no reply with
+/// many calls makes a batch too large.
+const AT_ONCE: usize = 16;
+
 /// What a step decided.
 pub(crate) struct Plan<M: Driven> {
     pub events: Vec<Event>,
@@ -73,6 +77,7 @@ impl<M: Driven> Actor<M> {
                 M::obey(self, loaded, &mut plan, &mut context, word).await;
             }
         }
+        self.shortcut(loaded, &mut plan, &mut context).await;
         let mut more = self.settle(loaded, &mut plan, &mut context).await;
         loaded.hold_off = match asked && plan.events.is_empty() {
             true => context.now.after(HOLD_OFF),
@@ -165,6 +170,22 @@ impl<M: Driven> Actor<M> {
                 return false;
             }
             absorb(loaded, plan, decision, context.now);
+        }
+    }
+
+    /// Feeds the results of intents that touch nothing outside, so that they share the commit: a crash before it loses
+    /// nothing, for nothing has happened but a computation.
+    async fn shortcut(&self, loaded: &mut Loaded<M>, plan: &mut Plan<M>, context: &mut Context) {
+        let (mut at, mut taken) = (0, 0);
+        while at < plan.intents.len() && taken < AT_ONCE && !M::is_full(plan) {
+            match M::at_once(self, loaded, &plan.intents[at], context.now) {
+                Some(input) => {
+                    plan.intents.remove(at);
+                    taken += 1;
+                    self.feed(loaded, plan, context, input).await;
+                }
+                None => at += 1,
+            }
         }
     }
 

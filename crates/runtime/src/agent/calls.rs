@@ -2,28 +2,69 @@
 
 use crate::{
     actor::{Actor, Loaded},
-    perform::{InFlight, Work, call_model},
+    perform::{InFlight, Work, bounded, broke_down, call_model},
 };
 use bedplate_core::{
     id::idempotency_key,
-    port::{Caller, model::ModelCall, tools::ToolCall},
+    port::{
+        Caller,
+        model::ModelCall,
+        tools::{ToolCall, ToolErrorKind},
+    },
     time::Timestamp,
 };
-use bedplate_engine::{agent::Agent, machine::Intent};
-use std::sync::Arc;
+use bedplate_engine::{
+    agent::{Agent, AgentSignal},
+    machine::{Input, Intent},
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 impl Actor<Agent> {
-    pub(super) fn begin(&self, loaded: &Loaded<Agent>, intent: Intent, now: Timestamp) -> Option<InFlight> {
-        let options = &self.shared.options;
-        let run = self.key.run;
-        let caller = Caller {
+    /// Returns what a tool gives that touches nothing outside. Only one that says of itself that it changes nothing and
+    /// stays in its own world is asked.
+    pub(super) fn at_once(
+        &self,
+        loaded: &Loaded<Agent>,
+        intent: &Intent,
+        now: Timestamp,
+    ) -> Option<Input<AgentSignal>> {
+        let Intent::CallTool { call, tool, input, deadline } = intent else { return None };
+        if !tool.annotations.read_only || tool.annotations.open_world {
+            return None;
+        }
+        let asked = ToolCall {
+            caller: self.caller(loaded),
+            tool: Arc::clone(tool),
+            input: input.clone(),
+            idempotency_key: idempotency_key(self.key.run, *call),
+            deadline: *deadline,
+            now,
+        };
+        let tools = &self.shared.options.tools;
+        // A panic inside it ends this call alone, as it does in a call that is performed.
+        let result = catch_unwind(AssertUnwindSafe(|| tools.at_once(&asked)))
+            .unwrap_or_else(|_| Some(Err(broke_down(ToolErrorKind::Failed))))?;
+        Some(Input::Tool { call: *call, result: result.map(bounded), took_ms: 0 })
+    }
+
+    fn caller(&self, loaded: &Loaded<Agent>) -> Caller {
+        Caller {
             tenant: self.key.tenant.clone(),
             user: loaded.user.clone(),
-            run: Some(run),
+            run: Some(self.key.run),
             agent: Some(loaded.name.clone()),
             session: Some(loaded.session.clone()),
             ..Caller::default()
-        };
+        }
+    }
+
+    pub(super) fn begin(&self, loaded: &Loaded<Agent>, intent: Intent, now: Timestamp) -> Option<InFlight> {
+        let options = &self.shared.options;
+        let run = self.key.run;
+        let caller = self.caller(loaded);
         let (call, deadline, work) = match intent {
             Intent::CallModel { call, request, deadline, not_before } => {
                 let asked = ModelCall { deadline: Some(deadline), ..ModelCall::new(caller, request) };

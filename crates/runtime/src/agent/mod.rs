@@ -20,9 +20,9 @@ use bedplate_core::{
     time::Timestamp,
 };
 use bedplate_engine::{
-    agent::{Agent, AgentState},
+    agent::{Agent, AgentSignal, AgentState},
     definition::Definition,
-    machine::{Context, Intent},
+    machine::{Context, Input, Intent},
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -141,6 +141,15 @@ impl Driven for Agent {
 
     fn title(state: &AgentState, events: &[Event]) -> Option<String> {
         turns::title(state, events)
+    }
+
+    fn at_once(
+        actor: &Actor<Self>,
+        loaded: &Loaded<Self>,
+        intent: &Intent,
+        now: Timestamp,
+    ) -> Option<Input<AgentSignal>> {
+        actor.at_once(loaded, intent, now)
     }
 
     fn begin(actor: &Actor<Self>, loaded: &mut Loaded<Self>, intent: Intent, now: Timestamp) -> Option<InFlight> {

@@ -22,12 +22,13 @@ use std::{
 
 const NEITHER: Annotations = Annotations { read_only: false, destructive: false, idempotent: false, open_world: false };
 
-/// Returns the tools of a simulated agent: `look` (read-only), `put` (idempotent), `pay` (neither), `refund` (neither,
+/// Returns the tools of a simulated agent: `sum` (touches nothing outside), `look` (read-only), `put` (idempotent), `pay` (neither), `refund` (neither,
 /// always asks), `move` (idempotent, sometimes asks).
 #[must_use]
 pub fn sim_tools() -> Vec<ToolDefinition> {
     let asks = |mode| Approval { mode, deadline_seconds: 30, question: None };
     vec![
+        tool("sum", Annotations { read_only: true, ..NEITHER }, asks(ApprovalMode::Never)),
         tool("look", Annotations { read_only: true, ..NEITHER }, asks(ApprovalMode::Never)),
         tool("put", Annotations { idempotent: true, ..NEITHER }, asks(ApprovalMode::Never)),
         tool("pay", NEITHER, asks(ApprovalMode::Never)),
@@ -73,6 +74,18 @@ impl Tools for SimTools {
         })
     }
 
+    fn at_once(&self, call: &ToolCall) -> Option<Result<ToolOutput, ToolError>> {
+        if call.tool.spec.name != "sum" {
+            return None;
+        }
+        self.ledger.executed(&call.idempotency_key, "sum");
+        Some(match self.draw().0 {
+            0..=9 => Err(failed(ToolErrorKind::InvalidInput, "amount must be a number")),
+            10..=19 => Ok(ToolOutput::error("not a sum")),
+            _ => Ok(ToolOutput::text("7")),
+        })
+    }
+
     fn call(&self, call: ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>> {
         let (behaviour, late) = self.draw();
         let ledger = Arc::clone(&self.ledger);
@@ -81,7 +94,7 @@ impl Tools for SimTools {
         ledger.executed(&key, &name);
         Box::pin(async move {
             let effect = || match name.as_str() {
-                "look" => {}
+                "look" | "sum" => {}
                 "put" | "move" => ledger.effect(&key, true),
                 _ => ledger.effect(&key, false),
             };

@@ -69,6 +69,11 @@ impl Past<'_> {
         let calls = self.calls();
         for (key, record) in self.records {
             let say = |what: &str| format!("seed {}: {what}: {} under {key}: {record:?}", self.seed, record.tool);
+            // A sum is computed before its intent is durable. A crash between forgets both, and another call may then
+            // stand at the same place.
+            if record.tool == "sum" && record.effects == 0 {
+                continue;
+            }
             let Some(call) = calls.get(key) else {
                 report.broken.push(say("an effect that no journal knows"));
                 continue;
