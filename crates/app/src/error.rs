@@ -15,7 +15,7 @@ pub enum Kind {
     NotFound,
     /// The server refused. Exit code 5.
     Refused,
-    /// The agent's turn did not complete. Exit code 6.
+    /// The agent's turn or the workflow's execution did not complete. Exit code 6.
     Turn,
 }
 

@@ -28,7 +28,7 @@ const EXAMPLES: &str = "Examples:
   bedplate runs list shop --json              what ran, for a program
   bedplate doctor shop                        what is set up, what is missing
 
-Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 the project has problems, 4 not found, 5 refused, 6 the turn did not complete";
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 the project has problems, 4 not found, 5 refused, 6 the turn or execution did not complete";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -38,6 +38,7 @@ enum Command {
     Check(commands::check::Args),
     Runs(commands::runs::Args),
     Sessions(commands::sessions::Args),
+    Workflow(commands::workflow::Args),
     Keys(commands::keys::Args),
     Doctor(commands::doctor::Args),
     Completions(commands::completions::Args),
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&args),
         Command::Runs(args) => commands::runs::run(args),
         Command::Sessions(args) => commands::sessions::run(args),
+        Command::Workflow(args) => commands::workflow::run(args),
         Command::Keys(args) => commands::keys::run(args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Completions(args) => commands::completions::run::<Cli>(&args),

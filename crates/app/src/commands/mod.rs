@@ -10,6 +10,7 @@ pub mod openapi;
 pub mod runs;
 pub mod sessions;
 pub mod up;
+pub mod workflow;
 
 use crate::{client::Client, error::Error, target::Target};
 
