@@ -58,7 +58,8 @@ fn report(agent: &str, session: &str, form: AgentReply, result: &TurnResult) -> 
     let text = result.answer.as_ref().map(|answer| answer.text()).unwrap_or_default();
     let usage = json!({"inputTokens": result.usage.input, "outputTokens": result.usage.output,
         "totalTokens": result.usage.input + result.usage.output});
-    let body = json!({"response": text, "session": session, "model": result.model, "usage": usage,
+    // The field's names are those of the documents' function, so that it can be called in its place.
+    let body = json!({"response": text, "conversation_id": session, "session": session, "model": result.model, "usage": usage,
         "stopReason": "end_turn"});
     let output = match form {
         AgentReply::Response => body,
