@@ -4,6 +4,7 @@
 //! everything that comes from outside is bounded in size and time.
 
 mod agent;
+mod approval;
 mod aws;
 mod bedrock;
 mod bucket;
@@ -107,6 +108,7 @@ const TABLE: &[(&str, &str, &dyn Handler)] = &[
     ("function", "*", &function::Bare),
     ("bedrock", "invokeModel", &bedrock::InvokeModel),
     ("bedplate", "tool:*", &tool::Tool),
+    ("bedplate", "approval", &approval::Approval),
     ("http", "invoke", &http_invoke::HttpInvoke),
     ("sqs", "sendMessage", &aws::Aws),
     ("sns", "publish", &aws::Aws),
