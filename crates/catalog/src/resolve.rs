@@ -1,6 +1,8 @@
 //! The Workflows port over the catalog: which definition a name means now.
 
-use crate::{ActivityError, AliasError, Arn, Catalog, Kind, Machine, MachineError, Scope, StoreError, Target, VersionError};
+use crate::{
+    ActivityError, AliasError, Arn, Catalog, Kind, Machine, MachineError, Scope, StoreError, Target, VersionError,
+};
 use bedplate_core::{
     id::Tenant,
     port::{

@@ -224,6 +224,7 @@ macro_rules! serde_as_text {
 
 serde_as_text!(RunId);
 serde_as_text!(ContentHash);
+serde_as_text!(RecordId);
 
 /// Returns the idempotency key of the call that `run` makes with the intent at `call`: 32 hexadecimal digits. It is
 /// the same after every crash, and never the model's own call id, which models repeat.

@@ -7,6 +7,7 @@ pub mod event;
 pub mod id;
 pub mod message;
 pub mod port;
+pub mod size;
 pub mod time;
 pub mod tool;
 pub mod workflow_event;

@@ -1,11 +1,16 @@
 //! What a gateway is made from: models, routes, and the world around it.
 
 use crate::{
+    policy::Policy,
+    record::Recorder,
     route::config::{ModelPolicy, RouteConfig},
     script::Script,
     secret::Secret,
 };
-use bedplate_core::{agent::Price, port::clock::Clock};
+use bedplate_core::{
+    agent::Price,
+    port::{clock::Clock, ledger::Ledger},
+};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// The name of the model that discovery sets; before that it is the rehearsal.
@@ -23,6 +28,8 @@ pub struct Config {
     pub policies: BTreeMap<String, ModelPolicy>,
     /// The routes; they name models, [`AUTO`], [`REHEARSAL`] or other routes.
     pub routes: BTreeMap<String, RouteConfig>,
+    /// What limits, prices, caches and records calls.
+    pub policy: Policy,
 }
 
 /// A model.
@@ -155,6 +162,10 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// How long a provider is waited for.
     pub timeouts: Timeouts,
+    /// Keeps the record of each call; none: nobody does.
+    pub recorder: Option<Recorder>,
+    /// Counts what limits and budgets are about; without one none of them holds.
+    pub ledger: Option<Arc<dyn Ledger>>,
 }
 
 impl fmt::Debug for Options {

@@ -1,9 +1,12 @@
 //! The gateway: routes to models to providers, and the Model port over them.
 
 use crate::{
+    budget,
     call::{Call, Stack},
     config::{AUTO, Config, ConfigError, ModelConfig, Options, REHEARSAL},
+    control::Control,
     http::HttpClient,
+    limit::Rules,
     prices::PriceTable,
     route::{
         build::{Builder, Built},
@@ -14,9 +17,15 @@ use crate::{
     },
     target::{Door, Target},
 };
-use bedplate_core::port::{
-    BoxFuture,
-    model::{Answered, EmbedCall, Embeddings, Model, ModelCall, ModelError, ModelErrorKind, ModelInfo, Noted, Notes},
+use bedplate_core::{
+    id::Tenant,
+    port::{
+        BoxFuture,
+        ledger::{BudgetState, Budgets, Ledger, LedgerError},
+        model::{
+            Answered, EmbedCall, Embeddings, Model, ModelCall, ModelError, ModelErrorKind, ModelInfo, Noted, Notes,
+        },
+    },
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -43,6 +52,8 @@ struct Table {
     entries: HashMap<String, Arc<Entry>>,
     /// The names of the routes, sorted.
     routes: Vec<String>,
+    /// The plans and budgets in force, and where they are counted.
+    books: Option<(Arc<Rules>, Arc<dyn Ledger>)>,
 }
 
 struct Entry {
@@ -119,11 +130,13 @@ impl Gateway {
     }
 
     fn table_of(&self, config: Config) -> Result<Table, ConfigError> {
+        let prices = self.prices.with(&config.policy.prices);
+        let mut control = Control::new(&config.policy, &self.options, &self.http);
         let mut doors: BTreeMap<String, Door> = BTreeMap::new();
         doors.insert(AUTO.to_owned(), Door::Auto(Arc::clone(&self.auto)));
         doors.insert(REHEARSAL.to_owned(), Door::Fixed(Arc::clone(&self.rehearsal)));
         for (name, model) in &config.models {
-            let target = Target::new(name, model, &self.http, &self.options, &self.prices)?;
+            let target = Target::new(name, model, &self.http, &self.options, &prices)?;
             if doors.insert(name.clone(), Door::Fixed(Arc::new(target))).is_some() {
                 return Err(ConfigError::ReservedName(name.clone()));
             }
@@ -136,10 +149,13 @@ impl Gateway {
         let models = doors.keys().map(|name| (name, RouteConfig::from(name.as_str())));
         for (name, config) in models.chain(routes.iter().map(|(name, config)| (name, config.clone()))) {
             let Built { stack, described, legs } = builder.route(name, &config)?;
+            let stack = control.around(name, stack, &legs, config.jurisdiction.as_ref());
             let entry = Entry { name: name.as_str().into(), stack, described, legs, jurisdiction: config.jurisdiction };
             entries.insert(name.clone(), Arc::new(entry));
         }
-        Ok(Table { entries, routes: routes.into_keys().collect() })
+        let books = control.books();
+        control.finish();
+        Ok(Table { entries, routes: routes.into_keys().collect(), books })
     }
 
     fn entry(&self, name: &str) -> Option<Arc<Entry>> {
@@ -183,6 +199,21 @@ impl Model for Gateway {
     fn has_route(&self, name: &str) -> bool {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         table.routes.binary_search_by(|route| route.as_str().cmp(name)).is_ok()
+    }
+}
+
+impl Budgets for Gateway {
+    fn states(&self, tenant: &Tenant) -> BoxFuture<'static, Result<Vec<BudgetState>, LedgerError>> {
+        let books = self.table.read().unwrap_or_else(PoisonError::into_inner).books.clone();
+        let (tenant, now) = (tenant.clone(), self.options.clock.now());
+        match books {
+            Some((rules, ledger)) => Box::pin(budget::states(rules, ledger, tenant, now)),
+            None => Box::pin(std::future::ready(Ok(Vec::new()))),
+        }
+    }
+
+    fn prices_as_of(&self) -> String {
+        self.prices.as_of.clone()
     }
 }
 

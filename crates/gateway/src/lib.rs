@@ -7,26 +7,36 @@
 //! Invariant: nothing here reads the environment or knows a route of the HTTP API. A call is repeated only where its
 //! route says so, within the route's budget, and never after something of its answer has been passed on.
 
+mod budget;
+mod cache;
 mod call;
 pub mod config;
+mod control;
 pub mod discover;
 mod gateway;
 mod http;
+mod limit;
+pub mod policy;
 mod prices;
 mod providers;
+mod record;
 mod reply_stream;
 mod resilience;
 mod route;
 pub mod script;
 mod secret;
 mod target;
+mod tokens;
+mod watch;
 
 pub use config::{
     AwsAuth, AwsKeys, BedrockConfig, CompatibleConfig, Config, ConfigError, Endpoint, ModelConfig, Options,
     ProviderConfig, SageMakerConfig, Timeouts,
 };
 pub use gateway::Gateway;
+pub use policy::Policy;
 pub use prices::{PriceTable, PriceTableError};
+pub use record::Recorder;
 pub use resilience::{breaker::BreakerPolicy, concurrency::ConcurrencyPolicy, deadline::Waits, retry::RetryPolicy};
 pub use route::{
     config::{

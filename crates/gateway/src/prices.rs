@@ -33,6 +33,14 @@ impl PriceTable {
         Ok(Self { as_of: file.as_of, models })
     }
 
+    /// Returns the table with the prices that a project sets in place of its own.
+    #[must_use]
+    pub fn with(&self, own: &BTreeMap<String, Price>) -> Self {
+        let mut table = self.clone();
+        table.models.extend(own.iter().map(|(id, price)| (id.clone(), *price)));
+        table
+    }
+
     /// Returns the price of a model. A dated or versioned id (`-20250929`, `-2024-08-06`, `-latest`, `-v1:0`) has the
     /// price of the model that it is a snapshot of, and Bedrock's `us.` and `anthropic.` are left out; any other
     /// suffix names another model.

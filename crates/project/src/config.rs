@@ -1,5 +1,6 @@
 //! What `bedplate.toml` says: the project, its server, models, routes, databases and secrets.
 
+use crate::usage::UsageConfig;
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub secrets: Vec<String>,
     /// After how many days a session that nobody touched is removed, 1 to 36,500; none: never.
     pub retention_days: Option<u32>,
+    /// Limits, budgets, caches, prices and the log of model calls.
+    pub usage: UsageConfig,
     /// What tasks of workflows reach: the object `{functions, connections, aws, buckets}` for the room of tasks.
     pub tasks: Value,
     /// What workflows are besides their definition, by name.

@@ -5,7 +5,7 @@ use crate::{
     fields::{Fields, check_name},
     node::{Data, Entry, Node},
     problem::{Place, Source},
-    task_config,
+    task_config, usage_file,
 };
 use std::{
     collections::BTreeMap,
@@ -59,6 +59,7 @@ pub fn read(source: Source<'_>, table: Node, folder: &Path) -> (Config, Places) 
     if let Some(table) = fields.table("secrets") {
         config.secrets = secrets(table);
     }
+    config.usage = usage_file::read(&mut fields, &config);
     places.function_agents = task_config::read(&mut fields, &mut config);
     fields.finish();
     (config, places)

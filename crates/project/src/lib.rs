@@ -24,6 +24,8 @@ mod sql;
 mod task_config;
 mod template;
 mod tool_file;
+mod usage;
+mod usage_file;
 mod watch;
 mod workflow_file;
 
@@ -33,5 +35,6 @@ pub use init::InitError;
 pub use load::Project;
 pub use problem::{Problem, Severity};
 pub use prompt_file::Prompt;
+pub use usage::{BudgetConfig, CacheConfig, LogConfig, PlanConfig, PriceConfig, TokensConfig, UsageConfig};
 pub use watch::{WatchError, Watcher, watch};
 pub use workflow_file::{DefinitionProblem, check_definition};

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bedplate_core::port::model::RateLimits;
 use bedplate_dialects::{Fault, WireError, anthropic_messages, openai_chat};
 use serde_json::json;
 use std::{borrow::Cow, time::Duration};
@@ -18,6 +19,8 @@ pub struct ApiError {
     pub(crate) message: Cow<'static, str>,
     pub(crate) hint: Option<Cow<'static, str>>,
     pub(crate) retry_after: Option<Duration>,
+    /// How the limits stand that refused a call.
+    pub(crate) limits: Option<Box<RateLimits>>,
     /// The exception of AWS that says it best; none: the one that goes with the status.
     pub(crate) aws: Option<&'static str>,
 }
@@ -25,7 +28,7 @@ pub struct ApiError {
 impl ApiError {
     /// Returns an error with this status, stable code and message.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), hint: None, retry_after: None, aws: None }
+        Self { status, code, message: message.into(), hint: None, retry_after: None, limits: None, aws: None }
     }
 
     pub(crate) fn bad_request(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
@@ -159,6 +162,9 @@ pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Respon
     }
     if let Some(wait) = error.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    if let Some(limits) = &error.limits {
+        crate::rate_headers::add(headers, limits);
     }
     if error.status == StatusCode::UNAUTHORIZED {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

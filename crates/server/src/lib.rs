@@ -13,6 +13,7 @@ pub mod key;
 mod metrics;
 mod opening;
 mod page;
+mod rate_headers;
 mod request;
 pub mod routes;
 mod said;
@@ -21,6 +22,7 @@ pub mod sigv4;
 mod sse;
 mod state;
 mod trial;
+mod usage_query;
 mod wire;
 mod workflows;
 

@@ -9,7 +9,9 @@ use bedplate_core::{
         documents::Documents,
         journal::Journal,
         keys::Keys,
+        ledger::Budgets,
         model::Model,
+        records::{LiveRecords, Records},
         tasks::{TaskMocks, Tasks},
     },
     time::Timestamp,
@@ -38,6 +40,12 @@ pub struct Options {
     pub task_mocks: Option<Arc<dyn TaskMocks>>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
+    /// The records of model calls.
+    pub records: Arc<dyn Records>,
+    /// The same as they come.
+    pub live: Arc<dyn LiveRecords>,
+    /// How the budgets stand.
+    pub budgets: Arc<dyn Budgets>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Unpredictable bytes, for ids and new keys.

@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod check;
 pub mod completions;
+pub mod costs;
 pub mod doctor;
 pub mod init;
 pub mod keys;

@@ -28,6 +28,7 @@ impl Clock for FastClock {
     fn sleep_until(&self, until: Timestamp) -> BoxFuture<'static, ()> {
         let left = until.0.saturating_sub(self.origin.0);
         // Rounded up, so that it is never early.
-        SystemClock.sleep_until(Timestamp(self.origin.0.saturating_add(left.saturating_add(self.speed - 1) / self.speed)))
+        SystemClock
+            .sleep_until(Timestamp(self.origin.0.saturating_add(left.saturating_add(self.speed - 1) / self.speed)))
     }
 }

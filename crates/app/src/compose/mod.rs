@@ -2,6 +2,7 @@
 
 mod clock;
 mod models;
+mod policy;
 mod reload;
 mod retention;
 mod tasks;
@@ -16,7 +17,7 @@ use bedplate_core::port::{
     clock::{Clock, Entropy},
     tasks::TaskMocks,
 };
-use bedplate_gateway::{Gateway, Timeouts};
+use bedplate_gateway::{Gateway, Recorder, Timeouts};
 use bedplate_project::{Problem, Project, ProjectHandle, Severity};
 use bedplate_runtime::{
     Runtime,
@@ -40,6 +41,9 @@ const LISTEN: &str = "127.0.0.1:7878";
 
 /// How long a claim on a run holds. One process owns the store, so nobody waits for it in practice.
 const LEASE: Duration = Duration::from_secs(60);
+
+/// How long calls that are under way are waited for when the server stops.
+const RECORDS: Duration = Duration::from_secs(5);
 
 /// How long a run that nobody asks for stays in memory.
 const IDLE: Duration = Duration::from_secs(3);
@@ -97,6 +101,7 @@ pub struct Instance {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
     store: Store,
+    recorder: Recorder,
     retention: Option<JoinHandle<()>>,
     _watcher: Option<bedplate_project::Watcher>,
 }
@@ -168,9 +173,15 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     let keyed = store.keys().any(clock.now()).await.map_err(|error| Error::failed(error.to_string()))?;
     refuse_open_network(address, keyed)?;
 
+    let recorder = Recorder::start(store.records());
     let gateway = Gateway::trusting(
         models::config(&project, &setup.project)?,
-        bedplate_gateway::Options { clock: Arc::clone(&clock), timeouts: Timeouts::default() },
+        bedplate_gateway::Options {
+            clock: Arc::clone(&clock),
+            timeouts: Timeouts::default(),
+            recorder: Some(recorder.clone()),
+            ledger: Some(store.ledger()),
+        },
         &models::extra_roots()?,
     )
     .map_err(|error| Error::new(Kind::Problems, error.to_string()))?;
@@ -231,6 +242,9 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         tasks: Some(Arc::new(tasks.mocked.clone())),
         task_mocks: setup.task_mocks.then(|| Arc::new(tasks.mocked.clone()) as Arc<dyn TaskMocks>),
         keys: store.keys(),
+        records: store.records(),
+        live: Arc::new(recorder.clone()),
+        budgets: gateway.clone(),
         clock,
         entropy,
         access,
@@ -266,6 +280,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         stop,
         serving,
         store,
+        recorder,
         retention,
         _watcher: watcher,
     })
@@ -303,6 +318,8 @@ impl Instance {
         if let Some(retention) = self.retention {
             retention.abort();
         }
+        // Every stream has ended by now, so that every call has its record.
+        self.recorder.close(RECORDS).await;
         let store = self.store;
         let _ = tokio::task::spawn_blocking(move || store.close()).await;
     }

@@ -28,7 +28,12 @@ pub fn config(project: &Project, folder: &Path) -> Result<Config, Error> {
         };
         (name.clone(), RouteConfig::from(target))
     });
-    Ok(Config { models, routes: routes.collect(), ..Config::default() })
+    Ok(Config {
+        models,
+        routes: routes.collect(),
+        policy: super::policy::policy(&project.config.usage)?,
+        ..Config::default()
+    })
 }
 
 fn one(name: &str, model: &bedplate_project::ModelConfig, folder: &Path) -> Result<ModelConfig, Error> {
@@ -119,6 +124,6 @@ pub fn extra_roots() -> Result<Vec<u8>, Error> {
     })
 }
 
-fn environment(name: &str) -> Option<String> {
+pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -13,7 +13,7 @@ mod limits;
 mod plan;
 mod request;
 mod say;
-pub mod size;
+pub use bedplate_core::size;
 mod snapshot;
 mod state;
 mod view;

@@ -8,7 +8,9 @@ use bedplate_core::{
     port::{
         BoxFuture,
         clock::Clock,
-        model::{Answer, Embeddings, Events, ModelError, ModelErrorKind, ModelEvent, ModelReply, ModelRequest, OutputFormat},
+        model::{
+            Answer, Embeddings, Events, ModelError, ModelErrorKind, ModelEvent, ModelReply, ModelRequest, OutputFormat,
+        },
     },
 };
 use bedplate_dialects::events_of;

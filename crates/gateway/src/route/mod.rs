@@ -4,7 +4,7 @@
 //! A leg is a model or another route, and [`residency`] holds the only way to it.
 
 mod admission;
-mod bind;
+pub(crate) mod bind;
 pub(crate) mod build;
 mod cascade;
 mod check;

@@ -1,7 +1,7 @@
 //! Upstreams that fail in every way there is, over TCP, and what a route makes of them. Time is the test's own: a tick
 //! of some real time is a longer one of virtual time, so that a stopped or starved process loses nothing.
 
-use crate::support::call_of;
+use crate::support::{call_of, options};
 use bedplate_core::{
     message::Message,
     port::{
@@ -12,7 +12,7 @@ use bedplate_core::{
 };
 use bedplate_gateway::{
     ConcurrencyPolicy, Config, Endpoint, Gateway, GuardPolicy, ModelConfig, ModelPolicy, Options, ProviderConfig,
-    RetryPolicy, RouteConfig, Strategy, Timeouts, Waits,
+    RetryPolicy, RouteConfig, Strategy, Waits,
 };
 use bedplate_testkit::clock::{Rng, SimClock};
 use futures::{StreamExt, stream};
@@ -250,8 +250,8 @@ fn gateway(clock: &SimClock, models: BTreeMap<String, ModelConfig>, fallback: &[
     let concurrency = ConcurrencyPolicy { adaptive: true, ..ConcurrencyPolicy::default() };
     let policy = ModelPolicy { guard: GuardPolicy { concurrency, ..GuardPolicy::default() }, ..ModelPolicy::default() };
     let policies = models.keys().map(|name| (name.clone(), policy.clone())).collect();
-    let options = Options { clock: Arc::new(clock.clone()), timeouts: Timeouts::default() };
-    Gateway::new(Config { models, routes, policies }, options).unwrap()
+    let options = Options { clock: Arc::new(clock.clone()), ..options() };
+    Gateway::new(Config { models, routes, policies, ..Config::default() }, options).unwrap()
 }
 
 /// How one call ended, and how long it took in virtual time.

@@ -40,7 +40,7 @@ impl Clock for WallClock {
 
 /// The world with the time-outs of production; a test that waits for one brings its own.
 pub fn options() -> Options {
-    Options { clock: Arc::new(WallClock), timeouts: Timeouts::default() }
+    Options { clock: Arc::new(WallClock), timeouts: Timeouts::default(), recorder: None, ledger: None }
 }
 
 pub fn gateway(model: ModelConfig) -> Arc<Gateway> {
@@ -211,4 +211,18 @@ pub fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
 
 pub fn stream(body: impl AsRef<[u8]>) -> Vec<u8> {
     answer("200 OK", "content-type: text/event-stream\r\n", body)
+}
+
+/// Reads a stream to its end.
+pub async fn finish(
+    mut stream: bedplate_core::port::model::Events,
+) -> Result<(Vec<ModelEvent>, ModelReply), ModelError> {
+    let mut events = Vec::new();
+    while let Some(event) = stream.next().await {
+        match event? {
+            ModelEvent::End(reply) => return Ok((events, *reply)),
+            event => events.push(event),
+        }
+    }
+    Err(ModelError::new(bedplate_core::port::model::ModelErrorKind::BrokenStream, "it was cut"))
 }

@@ -1,7 +1,11 @@
 //! Executions: StartExecution, StartSyncExecution, DescribeExecution, ListExecutions, StopExecution, RedriveExecution,
 //! DescribeStateMachineForExecution.
 
-use super::{Call, Fault, Params, call::{seconds, wrong_kind}, definitions, executions_input, paging, state_machines};
+use super::{
+    Call, Fault, Params,
+    call::{seconds, wrong_kind},
+    definitions, executions_input, paging, state_machines,
+};
 use crate::{extract::identifier, workflows};
 use bedplate_catalog::{Arn, Kind, Machine, MachineError, Target, check_name};
 use bedplate_core::{
@@ -11,9 +15,7 @@ use bedplate_core::{
         workflows::{PinnedWorkflow, ResolveError},
     },
 };
-use bedplate_runtime::{
-    ExecutionView, RedriveError, RunError, StartExecution, StartExecutionError, StartedExecution,
-};
+use bedplate_runtime::{ExecutionView, RedriveError, RunError, StartExecution, StartExecutionError, StartedExecution};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 

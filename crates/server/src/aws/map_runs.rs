@@ -1,6 +1,10 @@
 //! Map runs: DescribeMapRun, ListMapRuns, UpdateMapRun.
 
-use super::{Call, Fault, Params, call::{seconds, wrong_kind}, executions, paging};
+use super::{
+    Call, Fault, Params,
+    call::{seconds, wrong_kind},
+    executions, paging,
+};
 use bedplate_catalog::{Arn, Target};
 use bedplate_core::workflow_event::MapRunChanged;
 use bedplate_engine::workflow::{MapRunNow, MapRunStatus};
@@ -51,7 +55,8 @@ pub(super) async fn list(call: &Call, params: &Params) -> Result<Value, Fault> {
     let query = paging::query(params, LIST)?;
     let view = executions::view(call, &named).await?;
     let after = query.after.as_deref();
-    let begin = after.and_then(|after| view.map_runs.iter().position(|run| *run.now.arn == *after)).map_or(0, |at| at + 1);
+    let begin =
+        after.and_then(|after| view.map_runs.iter().position(|run| *run.now.arn == *after)).map_or(0, |at| at + 1);
     let rest = view.map_runs.get(begin..).unwrap_or_default();
     let page = rest.get(..query.limit).unwrap_or(rest);
     let items = page.iter().map(|run| {
@@ -72,7 +77,8 @@ pub(super) async fn list(call: &Call, params: &Params) -> Result<Value, Fault> {
 
 pub(super) async fn update(call: &Call, params: &Params) -> Result<Value, Fault> {
     let said = named(params)?;
-    let count = |name: &str| Ok::<_, Fault>(params.number(name, 0..=i64::MAX)?.and_then(|count| u64::try_from(count).ok()));
+    let count =
+        |name: &str| Ok::<_, Fault>(params.number(name, 0..=i64::MAX)?.and_then(|count| u64::try_from(count).ok()));
     let percentage = params.get("toleratedFailurePercentage").and_then(Value::as_f64);
     if percentage.is_some_and(|part| !(0.0..=100.0).contains(&part)) {
         return Err(Fault::validation("toleratedFailurePercentage must be between 0 and 100"));

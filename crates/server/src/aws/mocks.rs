@@ -27,8 +27,6 @@ pub(crate) async fn set(
     let Some(mocks) = &app.0.options.task_mocks else {
         return Err(ApiError::not_found("not_found", "this server takes no prepared answers"));
     };
-    mocks
-        .set(&request.machine, &request.states)
-        .map_err(|message| ApiError::bad_request("invalid_mocks", message))?;
+    mocks.set(&request.machine, &request.states).map_err(|message| ApiError::bad_request("invalid_mocks", message))?;
     Ok(Json(json!({ "prepared": true })))
 }

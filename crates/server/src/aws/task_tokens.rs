@@ -51,9 +51,7 @@ pub(super) async fn poll(call: &Call, params: &Params) -> Result<Value, Fault> {
 fn fault(error: TokenError) -> Fault {
     match error {
         TokenError::Invalid => Fault::new("InvalidToken", "Invalid Token: 'Invalid token'"),
-        TokenError::TimedOut => {
-            Fault::new("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
-        }
+        TokenError::TimedOut => Fault::new("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'"),
         TokenError::Run(error) => executions::run_fault(&error, "the token's execution"),
     }
 }

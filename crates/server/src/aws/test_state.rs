@@ -6,7 +6,9 @@ use crate::{
     workflows,
 };
 use bedplate_core::workflow_event::Variables;
-use bedplate_engine::workflow::trial::{Answer, Configuration, Inspection, Mock, Names, Strictness, TrialError, Wanted};
+use bedplate_engine::workflow::trial::{
+    Answer, Configuration, Inspection, Mock, Names, Strictness, TrialError, Wanted,
+};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 

@@ -119,8 +119,16 @@ pub(crate) async fn start(app: &App, identity: &Identity, ask: Ask) -> Result<Tu
     let user = user(identity, ask.user.as_deref())?;
     let message = question(ask.request.messages, session.is_none())?;
     let name = agent.definition.name.clone();
-    let turn =
-        invoke::Ask { agent: name.clone(), user, session, message, key: ask.key, policy: None, timeout_seconds: None, adapted: None };
+    let turn = invoke::Ask {
+        agent: name.clone(),
+        user,
+        session,
+        message,
+        key: ask.key,
+        policy: None,
+        timeout_seconds: None,
+        adapted: None,
+    };
     let started = invoke::start(app, identity, turn).await?;
     let after = started.turn.saturating_sub(1);
     let live = app.runtime().subscribe(&identity.tenant, started.run, after).await.map_err(run_error)?;

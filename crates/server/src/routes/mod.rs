@@ -8,6 +8,7 @@ mod approvals;
 pub(crate) mod bedrock;
 mod chat_completions;
 mod converse;
+mod costs;
 mod embeddings;
 mod estimate;
 pub(crate) mod event_stream;
@@ -21,6 +22,7 @@ pub(crate) mod model_call;
 mod models;
 mod openapi;
 mod passing;
+mod records;
 mod responses;
 pub(crate) mod runs;
 mod sessions;
@@ -114,6 +116,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(agentcore::invoke_runtime))
         .routes(routes!(agentcore::stop_session))
         .routes(routes!(agentcore::invoke_harness))
+        .routes(routes!(costs::costs))
+        .routes(routes!(costs::budgets))
+        .routes(routes!(records::list))
+        .routes(routes!(records::show))
         .routes(routes!(info::info))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

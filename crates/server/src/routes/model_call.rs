@@ -11,7 +11,10 @@ use bedplate_core::{
     id::RunId,
     port::{
         BoxFuture, BoxStream,
-        model::{Answered, Events, ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelReply, ModelRequest, Noted, Notes},
+        model::{
+            Answered, Events, ModelCall, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelReply, ModelRequest,
+            Noted, Notes,
+        },
     },
 };
 use bedplate_dialects::{DecodeError, Envelope};
@@ -264,7 +267,11 @@ pub(crate) fn model_error(error: ModelError) -> ApiError {
         ModelErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         ModelErrorKind::BrokenStream | ModelErrorKind::InvalidReply => StatusCode::BAD_GATEWAY,
     };
-    ApiError { retry_after: error.retry_after, ..ApiError::new(status, error.kind.code(), error.message) }
+    ApiError {
+        retry_after: error.retry_after,
+        limits: error.limits,
+        ..ApiError::new(status, error.kind.code(), error.message)
+    }
 }
 
 #[cfg(test)]

@@ -151,6 +151,9 @@ pub(crate) fn mark(headers: &mut HeaderMap, noted: &Noted, cost: Option<u64>) {
     add("x-bedplate-cost-usd", cost.map(|micros| format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)));
     let untranslated = &noted.untranslated;
     add("x-bedplate-untranslated", (!untranslated.is_empty()).then(|| model_call::listed(untranslated)));
+    if let Some(limits) = &noted.limits {
+        crate::rate_headers::add(headers, limits);
+    }
 }
 
 /// A raw stream on its way to a client: kept alive while it is silent, and ended by an error where it breaks.

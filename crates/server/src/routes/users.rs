@@ -13,7 +13,8 @@ use axum::{
 };
 use bedplate_core::id::UserId;
 
-/// Cancels and removes all runs of a person, their forks and what only they referred to, and their documents.
+/// Cancels and removes all runs of a person, their forks and what only they referred to, and their documents; the
+/// records of their model calls keep the figures and lose the person.
 #[utoipa::path(delete, path = "/v1/users/{user}", tag = "sessions",
     params(("user" = String, Path, description = "The user")),
     responses(
@@ -34,6 +35,8 @@ pub(crate) async fn delete(
     let mut documents = forget(&app, &identity, &user).await?;
     let deleted = app.runtime().delete_user(&identity.tenant, &user).await.map_err(run_error)?;
     documents += forget(&app, &identity, &user).await?;
+    let records = app.0.options.records.forget(&identity.tenant, user.as_str()).await;
+    records.map_err(|error| ApiError::store(&error))?;
     Ok(Json(DeletedBody { documents, ..deleted.into() }))
 }
 

@@ -142,7 +142,12 @@ impl<'a> World<'a> {
             routes: [("default".into(), self.case.name().into())].into(),
             ..Config::default()
         };
-        let options = bedplate_gateway::Options { clock: Arc::new(SystemClock), timeouts: Timeouts::default() };
+        let options = bedplate_gateway::Options {
+            clock: Arc::new(SystemClock),
+            timeouts: Timeouts::default(),
+            recorder: None,
+            ledger: None,
+        };
         Runtime::start(Options {
             journal,
             model: Gateway::new(config, options).expect("the gateway starts"),

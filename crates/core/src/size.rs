@@ -1,6 +1,6 @@
 //! How large content is for a model, estimated without a tokeniser and without encoding anything.
 
-use bedplate_core::{
+use crate::{
     message::{ContentBlock, Message, Source, ToolResultContent},
     tool::ToolSpec,
 };
@@ -31,7 +31,9 @@ pub fn spec(spec: &ToolSpec) -> usize {
     spec.name.len() + spec.description.len() + value(&spec.input_schema)
 }
 
-fn block(block: &ContentBlock) -> usize {
+/// Returns about how many bytes of text a block counts for.
+#[must_use]
+pub fn block(block: &ContentBlock) -> usize {
     match block {
         ContentBlock::Text { text } => text.len(),
         ContentBlock::Image { .. } => IMAGE_BYTES,

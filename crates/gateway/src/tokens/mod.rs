@@ -1,0 +1,11 @@
+//! Counting tokens before a request is sent.
+
+use bedplate_core::{port::model::ModelRequest, size};
+
+/// Returns about how many input tokens a request has.
+pub(crate) fn estimate(request: &ModelRequest) -> u64 {
+    let system: usize = request.system.iter().map(size::block).sum();
+    let messages: usize = request.messages.iter().map(|message| size::message(message)).sum();
+    let tools: usize = request.tools.iter().map(size::spec).sum();
+    size::tokens(system + messages + tools)
+}
