@@ -289,6 +289,16 @@ def test_the_documents_state_machine_runs_as_it_is_written(tmp_path):
     assert server.stop() == 0
 
 
+def test_an_agent_starts_a_workflow_as_its_child(server, flows):
+    said = server.post("/v1/agents/starter/invoke", {"input": "Greet Ann", "session_id": name("s")}, token=True).json()
+    assert said["status"] == "completed", said
+    events = server.get(f"/v1/runs/{said['run_id']}/events?limit=200", token=True).json()["events"]
+    assert any("Hello Ann" in json.dumps(event) for event in events), events
+    runs = server.get("/v1/runs?limit=200", token=True).json()["runs"]
+    children = [run for run in runs if run.get("parent_run_id") == said["run_id"]]
+    assert len(children) == 1, runs
+
+
 def test_a_broken_definition_is_told_with_file_line_and_hint(tmp_path):
     folder = tmp_path / "project"
     shutil.copytree(EXAMPLES, folder)

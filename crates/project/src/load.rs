@@ -87,7 +87,8 @@ impl Loader<'_> {
         let source = Source { report: self.report, file: config::FILE };
         let text = self.text(&self.folder.join(config::FILE), config::FILE)?;
         let (config, places) = config_file::read(source, parse::toml(source, &text), self.folder);
-        let (tools, broken) = self.tools(builtins, &config);
+        let (mut tools, broken) = self.tools(builtins, &config);
+        self.started_workflows(&mut tools);
         let prompts = self.prompts();
         let agents = self.agents(&config, &tools, &broken);
         let workflows = self.workflows(source, &config, &tools, &agents);
@@ -147,6 +148,23 @@ impl Loader<'_> {
             }
         }
         (tools, broken)
+    }
+
+    /// Checks that tools start workflows that there are.
+    fn started_workflows(&self, tools: &mut BTreeMap<String, ToolDefinition>) {
+        for (name, tool) in tools.iter_mut().filter(|(_, tool)| tool.kind == "workflow") {
+            let Some(parts) = tool.config.as_object_mut() else { continue };
+            let place = parts.remove(tool_file::workflow::PLACE).unwrap_or_default();
+            let at = |field: &str| place[field].as_u64().and_then(|at| u32::try_from(at).ok()).unwrap_or(1);
+            let Some(workflow) = parts.get("workflow").and_then(|part| part["name"].as_str()) else { continue };
+            if !self.folder.join(format!("workflows/{workflow}.{ENDING}")).is_file() {
+                let file = format!("tools/{name}.toml");
+                let source = Source { report: self.report, file: &file };
+                let hint = format!("add a file workflows/{workflow}.{ENDING}");
+                let message = format!("there is no workflow {workflow:?}");
+                source.error_with(Place { line: at("line"), column: at("column") }, "unknown_workflow", message, hint);
+            }
+        }
     }
 
     fn prompts(&self) -> BTreeMap<String, Prompt> {

@@ -3,6 +3,7 @@
 mod approval;
 mod http;
 mod sqlite;
+pub mod workflow;
 
 use crate::{
     config::Config,
@@ -16,7 +17,7 @@ use jsonschema::Draft;
 use serde_json::{Map, Value, json};
 
 /// The words for the kinds of tools that a file can declare.
-const KINDS: [&str; 2] = ["sqlite", "http"];
+const KINDS: [&str; 3] = ["sqlite", "http", "workflow"];
 
 /// What the parts of a tool's file are checked against.
 #[derive(Clone, Copy)]
@@ -74,10 +75,16 @@ pub fn read(source: Source<'_>, name: &str, table: Node, config: &Config) -> Opt
     let kind = if fields.has("kind") {
         fields.word("kind", &KINDS)
     } else {
-        source.error_with(Place::START, "missing_key", "the key \"kind\" is missing", "kind is \"sqlite\" or \"http\"");
+        source.error_with(
+            Place::START,
+            "missing_key",
+            "the key \"kind\" is missing",
+            "kind is \"sqlite\", \"http\" or \"workflow\"",
+        );
         None
     };
-    let timeout = fields.number("timeout_seconds", 0.001..=600.0).unwrap_or(10.0);
+    let timeout =
+        fields.number("timeout_seconds", 0.001..=600.0).unwrap_or(if kind == Some("workflow") { 600.0 } else { 10.0 });
     let most = fields.integer("max_result_bytes", 256..=1_048_576).unwrap_or(16_384);
     let schema = schema(&mut fields);
     let mut annotations = annotations(&mut fields, kind);
@@ -86,11 +93,13 @@ pub fn read(source: Source<'_>, name: &str, table: Node, config: &Config) -> Opt
     match kind {
         Some("sqlite") => sqlite::read(context, &mut fields, &mut parts, &mut annotations.value),
         Some("http") => http::read(context, &mut fields, &mut parts),
+        Some("workflow") => workflow::read(context, &mut fields, &mut parts),
         // Whatever stands in the part of an unknown kind cannot be judged.
         _ => KINDS.iter().for_each(|kind| drop(fields.take(kind))),
     }
-    if !annotations.idempotent_is_set && kind == Some("sqlite") && !annotations.value.read_only {
-        // The platform records each call's key with its effect, so a repeat has none.
+    if !annotations.idempotent_is_set && matches!(kind, Some("sqlite" | "workflow")) && !annotations.value.read_only {
+        // The platform records each call's key with its effect, so a repeat has none; a workflow's start joins the
+        // execution that the key began.
         annotations.value.idempotent = true;
     }
     let approval = approval::read(context, &mut fields, &mut parts);

@@ -14,10 +14,12 @@ mod kind;
 mod output;
 pub mod sqlite;
 mod template;
+mod workflow;
 
 pub use approval::Preview;
 pub use http::{HttpLimits, SecretLookup};
 pub use sqlite::{DatabaseSpec, Databases};
+pub use workflow::WorkflowRunner;
 
 use bedplate_core::{
     event::Preparation,
@@ -38,6 +40,8 @@ pub struct Options {
     pub secrets: SecretLookup,
     /// The bounds of HTTP tools.
     pub http: HttpLimits,
+    /// What runs the workflows that tools start; none: they cannot run.
+    pub workflows: Option<WorkflowRunner>,
 }
 
 /// All kinds of tools behind the Tools port.
@@ -61,6 +65,7 @@ impl ToolBox {
             (builtin::KIND, Arc::new(builtin::Builtin)),
             (http::KIND, Arc::new(http::Http::new(options.secrets, options.http))),
             (sqlite::KIND, Arc::new(sqlite::Sqlite::new(Arc::clone(&databases)))),
+            (workflow::KIND, Arc::new(workflow::Workflow::new(options.workflows))),
         ];
         Self { shared: Arc::new(Shared { kinds, databases, input: input::InputCheck::default() }) }
     }

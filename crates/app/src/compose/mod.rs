@@ -6,6 +6,7 @@ mod policy;
 mod reload;
 mod retention;
 mod tasks;
+mod workflow_tool;
 
 use crate::{
     data::{DataFolder, Running},
@@ -127,6 +128,7 @@ fn tool_problems(project: &Project) -> Vec<Problem> {
         databases: Arc::new(databases),
         secrets: Arc::new(|_| None),
         http: HttpLimits::default(),
+        workflows: None,
     });
     let declared = project.tools.iter().filter(|(_, tool)| tool.kind != bedplate_tools::builtin::KIND);
     for (name, tool) in declared {
@@ -201,19 +203,21 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     let secrets: bedplate_tools::SecretLookup = Arc::new(move |name| {
         secrets.iter().any(|declared| declared == name).then(|| std::env::var(name).ok()).flatten()
     });
-    let tools = Arc::new(ToolBox::new(bedplate_tools::Options {
-        databases: Arc::new(databases),
-        secrets: Arc::clone(&secrets),
-        http: HttpLimits::default(),
-    }));
-    let parts = tasks::Parts { model: gateway.clone(), tools: tools.clone(), secrets, clock: Arc::clone(&clock) };
-    let tasks = tasks::tasks(&definitions, &setup.project, parts);
     let catalog = Catalog::new(bedplate_catalog::Options {
         documents: store.documents(),
         definitions: Arc::new(definitions.clone()),
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
     });
+    let starter = workflow_tool::Starter::new(catalog.clone(), Arc::clone(&entropy));
+    let tools = Arc::new(ToolBox::new(bedplate_tools::Options {
+        databases: Arc::new(databases),
+        secrets: Arc::clone(&secrets),
+        http: HttpLimits::default(),
+        workflows: Some(starter.runner()),
+    }));
+    let parts = tasks::Parts { model: gateway.clone(), tools: tools.clone(), secrets, clock: Arc::clone(&clock) };
+    let tasks = tasks::tasks(&definitions, &setup.project, parts);
     if setup.task_mocks {
         notices.push("tasks of workflows take prepared answers (--dev-task-mocks): for tests alone".into());
     }
@@ -230,6 +234,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         idle: IDLE,
         recover: setup.drive,
     });
+    starter.set(&runtime);
     let token = access.admin_token.clone().unwrap_or_default();
     let instance = format!("{:032x}", rand::random::<u128>());
     let app = App::new(bedplate_server::Options {

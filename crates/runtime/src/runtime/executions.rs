@@ -73,6 +73,18 @@ impl Runtime {
         }
     }
 
+    /// Starts an execution as the child of another run: a session whose agent starts a workflow.
+    ///
+    /// # Errors
+    /// As [`Runtime::start_execution`].
+    pub async fn start_execution_under(
+        &self,
+        request: StartExecution,
+        parent: Option<RunId>,
+    ) -> Result<StartedExecution, StartExecutionError> {
+        self.start_execution_of(request, parent, None).await
+    }
+
     async fn execution_ticket(
         &self,
         request: StartExecution,

@@ -143,6 +143,7 @@ mod tests {
             databases: Arc::new(Databases::open(&folder, &[]).expect("there is none to open")),
             secrets: Arc::new(|_| None),
             http: HttpLimits::default(),
+            workflows: None,
         });
         let product = tools.at_once(&call("calculate", json!({ "expression": "25 * 47" })));
         assert_eq!(product.expect("it is pure").expect("it fits"), ToolOutput::text("1175"));

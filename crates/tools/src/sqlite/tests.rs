@@ -38,8 +38,12 @@ impl Shop {
         let seed = ["schema.sql", "orders.csv"].map(|file| folder.path().join(file)).to_vec();
         let specs = vec![DatabaseSpec { name: "shop".to_owned(), seed }];
         let databases = Databases::open(&folder.path().join("data"), &specs).unwrap();
-        let options =
-            Options { databases: Arc::new(databases), secrets: Arc::new(|_| None), http: HttpLimits::default() };
+        let options = Options {
+            databases: Arc::new(databases),
+            secrets: Arc::new(|_| None),
+            http: HttpLimits::default(),
+            workflows: None,
+        };
         Self { tools: ToolBox::new(options), folder, specs }
     }
 
@@ -379,7 +383,12 @@ async fn an_effect_outlives_the_process_that_had_it() {
     let shop = Shop::new();
     let first = shop.tools.call(call(&refund(), "ann", json!({ "id": "A1" }), "key")).await.unwrap();
     let databases = Databases::open(&shop.folder.path().join("data"), &shop.specs).unwrap();
-    let options = Options { databases: Arc::new(databases), secrets: Arc::new(|_| None), http: HttpLimits::default() };
+    let options = Options {
+        databases: Arc::new(databases),
+        secrets: Arc::new(|_| None),
+        http: HttpLimits::default(),
+        workflows: None,
+    };
     let again = ToolBox::new(options).call(call(&refund(), "ann", json!({ "id": "A1" }), "key")).await.unwrap();
     assert_eq!(again, first);
     assert_eq!(shop.count("SELECT count(*) FROM refunds"), 1);
