@@ -51,3 +51,32 @@ install_npm() {
         cp "$folder/package-lock.json" "$folder/node_modules/.installed"
     done
 }
+
+# Other people's clients, each in an environment of its own, because what they require contradicts one another. One that
+# cannot be installed is a test that is skipped with a message, and no failure of the others.
+install_clients() {
+    local cache=$HOME/.cache/bedplate folder=$repo/tests/blackbox/clients pins name
+    if [[ ! -x $cache/uv/bin/uv ]]; then
+        python3 -m venv "$cache/uv" && "$cache/uv/bin/python" -m pip install --quiet --disable-pip-version-check uv==0.13.8 || return 0
+    fi
+    for pins in "$folder"/requirements/*.txt; do
+        name=$(basename "$pins" .txt)
+        cmp --silent "$cache/clients/$name/.installed" "$pins" && continue
+        rm -rf "$cache/clients/$name"
+        if "$cache/uv/bin/uv" venv --quiet --python python3 "$cache/clients/$name" &&
+            "$cache/uv/bin/uv" pip install --quiet --python "$cache/clients/$name/bin/python" --requirement "$pins"; then
+            cp "$pins" "$cache/clients/$name/.installed"
+        else
+            say "$name could not be installed: its tests are skipped"
+        fi
+    done
+    name=$cache/clients/ai
+    if command -v npm >/dev/null && ! cmp --silent "$name/.installed" "$folder/ai/package-lock.json"; then
+        rm -rf "$name" && mkdir -p "$name" && cp "$folder"/ai/package*.json "$name/"
+        if npm ci --prefix "$name" --ignore-scripts --no-audit --no-fund --loglevel=error; then
+            cp "$folder/ai/package-lock.json" "$name/.installed"
+        else
+            say "the package ai could not be installed: its tests are skipped"
+        fi
+    fi
+}
