@@ -4,3 +4,5 @@ mod live;
 mod simulation;
 mod support;
 mod turns;
+mod workflow_simulation;
+mod workflows;

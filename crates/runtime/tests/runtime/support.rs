@@ -3,14 +3,14 @@
 use bedplate_core::{
     id::{RunId, Seq, Tenant},
     message::Message,
-    port::{journal::Journal, model::Model, tools::Tools},
+    port::{journal::Journal, model::Model, tasks::Tasks, tools::Tools, workflows::Workflows},
     time::Timestamp,
 };
 use bedplate_runtime::{Options, Runtime, StartTurn, Started, TurnResult, Unconfigured};
 use bedplate_store::memory::MemoryStore;
 use bedplate_testkit::{
     clock::{SimClock, SimEntropy},
-    scripted::FixedDefinitions,
+    scripted::{FixedDefinitions, ScriptedModel, ScriptedTools},
 };
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -81,6 +81,18 @@ pub fn options(
         idle: Duration::from_secs(60),
         recover: true,
     }
+}
+
+/// Returns the options of a process that drives executions alone.
+pub fn options_with(
+    clock: &SimClock,
+    journal: Arc<dyn Journal>,
+    tasks: Arc<dyn Tasks>,
+    workflows: Arc<dyn Workflows>,
+) -> Options {
+    let model: Arc<dyn Model> = ScriptedModel::new([]);
+    let tools: Arc<dyn Tools> = ScriptedTools::echo();
+    Options { tasks, workflows, ..options(clock, journal, &FixedDefinitions::new([]), &model, &tools) }
 }
 
 /// Runs `future`, and moves virtual time on whenever everything else waits for it.

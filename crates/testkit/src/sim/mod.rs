@@ -4,9 +4,11 @@
 mod journal;
 mod ledger;
 mod model;
+mod tasks;
 mod tools;
 
 pub use journal::{Crash, Fate, Moment, SimJournal};
 pub use ledger::{Ledger, Record};
 pub use model::SimModel;
+pub use tasks::{SimTasks, TaskLedger, TaskRecord};
 pub use tools::{SimTools, sim_tools};

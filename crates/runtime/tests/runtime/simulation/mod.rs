@@ -5,7 +5,7 @@
 //! each of its appends. `BEDPLATE_SIM_RUNS` says how many runs (2,000), `BEDPLATE_SIM_SEED` where the seeds begin.
 
 mod check;
-mod process;
+pub mod process;
 mod world;
 
 use bedplate_testkit::sim::{Crash, Moment};
