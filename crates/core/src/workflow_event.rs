@@ -62,6 +62,10 @@ pub enum WorkflowEvent {
     IterationFailed(IterationFailed),
     /// A Parallel state begins; its branches get the next numbers.
     ParallelStarted(ParallelStarted),
+    /// Child executions of a distributed Map begin: those up to an item.
+    ChildrenBegun(ChildrenBegun),
+    /// Child executions of a distributed Map ended.
+    ChildrenEnded(ChildrenEnded),
     /// All branches of a Parallel or all iterations of a Map are done.
     Joined(Joined),
     /// The failure of a Parallel or Map stands: it is not tried again.
@@ -300,6 +304,9 @@ pub struct MapStarted {
     /// How many iterations may fail.
     #[serde(default)]
     pub tolerated: Tolerance,
+    /// Whether each iteration is a run of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub children: bool,
 }
 
 /// How many failures of iterations a Map takes.
@@ -360,6 +367,42 @@ pub struct IterationFailed {
     /// The iteration's branch.
     pub branch: BranchId,
     /// The error's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Arc<str>>,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Arc<str>>,
+}
+
+/// See [`WorkflowEvent::ChildrenBegun`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChildrenBegun {
+    /// The branch that stands in the Map.
+    pub branch: BranchId,
+    /// The first item whose child has not begun after this.
+    pub to: u64,
+}
+
+/// See [`WorkflowEvent::ChildrenEnded`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChildrenEnded {
+    /// The branch that stands in the Map.
+    pub branch: BranchId,
+    /// What became of which child.
+    pub ended: Vec<ChildEnded>,
+}
+
+/// What became of a child execution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChildEnded {
+    /// Which item, from 0.
+    pub index: u64,
+    /// How it ended.
+    pub outcome: ExecutionOutcome,
+    /// What one that ended well gave.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub output: Option<Arc<Value>>,
+    /// The error's name of one that did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Arc<str>>,
     /// What went wrong.

@@ -15,6 +15,7 @@ use bedplate_core::{
     },
     time::Timestamp,
     tool::{ToolDefinition, ToolOutput},
+    workflow_event::{BranchId, ChildEnded},
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub struct Context {
     /// The open calls that may be begun again after a crash, as the driver knows: their effect is a run of ours, or
     /// they change nothing. Only read with [`Input::Recovered`].
     pub again: Vec<CallId>,
+    /// Whether the driver can run child executions; without it a distributed Map does its iterations within.
+    pub children: bool,
 }
 
 impl Context {
@@ -48,7 +51,17 @@ impl Context {
     #[must_use]
     pub const fn at(now: Timestamp, entropy: [u8; 16]) -> Self {
         let (definition, price, partial, workflow) = (None, None, None, None);
-        Self { now, entropy, definition, price, partial, workflow, run: RunId([0; 16]), again: Vec::new() }
+        Self {
+            now,
+            entropy,
+            definition,
+            price,
+            partial,
+            workflow,
+            run: RunId([0; 16]),
+            again: Vec::new(),
+            children: false,
+        }
     }
 }
 
@@ -88,6 +101,13 @@ pub enum Input<S> {
         call: CallId,
         /// What is known.
         report: TaskReport,
+    },
+    /// Child executions of a distributed Map ended.
+    Children {
+        /// The Map, as [`Intent::RunChildren`] named it.
+        call: CallId,
+        /// What became of which child.
+        ended: Vec<ChildEnded>,
     },
     /// The process that performed the open intents is gone: each was perhaps performed, and its result is lost.
     Recovered,
@@ -161,6 +181,16 @@ pub enum Intent {
         /// When the task is given up; none: never.
         deadline: Option<Timestamp>,
     },
+    /// Run child executions of a distributed Map and report on them with [`Input::Children`]. One that has begun
+    /// before is not begun again.
+    RunChildren {
+        /// The Map.
+        call: CallId,
+        /// The branch that stands in it.
+        branch: BranchId,
+        /// Which items.
+        indexes: Vec<u64>,
+    },
     /// Stop performing a call whose result no longer matters (its turn ended, or the attempt is overdue). Nothing is
     /// reported back; a result that comes all the same is stale and is dropped by `accept`. When the same decision
     /// begins another attempt at the call, that intent follows this one.
@@ -179,6 +209,7 @@ impl Intent {
             | Self::PrepareTool { call, .. }
             | Self::CallTool { call, .. }
             | Self::RunTask { call, .. }
+            | Self::RunChildren { call, .. }
             | Self::Abandon { call } => *call,
         }
     }

@@ -76,6 +76,11 @@ pub(crate) trait Driven: Machine<State: Sync, Signal: Sync> + Sized + Send + Syn
     /// Answers everybody whose wait is over.
     fn answer_waiters(actor: &Actor<Self>, loaded: &mut Loaded<Self>);
 
+    /// Returns whether nothing will happen in the run by itself any more, so that it need not stay in memory.
+    fn is_over(_state: &Self::State) -> bool {
+        false
+    }
+
     /// Returns whether somebody waits for the run, so that it stays in memory.
     fn is_awaited(local: &Self::Local) -> bool;
 

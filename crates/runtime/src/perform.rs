@@ -2,7 +2,7 @@
 //!
 //! A call is never spawned: dropping it cancels it, and one that is ready at once costs no task.
 
-use crate::live::Hub;
+use crate::{live::Hub, workflow::MapChildren};
 use bedplate_core::{
     event::Preparation,
     id::CallId,
@@ -44,6 +44,8 @@ pub(crate) enum Work {
     Tool(BoxFuture<'static, Result<ToolOutput, ToolError>>),
     /// A workflow's task, as far as it is not over.
     Task(Option<BoxFuture<'static, Reported>>),
+    /// The child executions of a Map.
+    Children(Box<MapChildren>),
 }
 
 /// What is known about a workflow's task, and where more comes from.
@@ -80,6 +82,7 @@ impl InFlight {
                 result: outcome.unwrap_or_else(|| Err(broke_down(ToolErrorKind::OutcomeUnknown))).map(bounded),
                 took_ms: took(),
             }),
+            Work::Children(children) => children.poll(cx).map(|ended| Input::Children { call, ended }),
             Work::Task(slot) => {
                 let Some(future) = slot else { return Poll::Pending };
                 let Poll::Ready(reported) = poll_caught(future, cx) else { return Poll::Pending };
@@ -91,8 +94,12 @@ impl InFlight {
     }
 
     /// Returns whether nothing more comes of a call that was ready.
-    pub(crate) const fn is_over(&self) -> bool {
-        !matches!(self.work, Work::Task(Some(_)))
+    pub(crate) fn is_over(&self) -> bool {
+        match &self.work {
+            Work::Model(_) | Work::Prepare(_) | Work::Tool(_) => true,
+            Work::Task(more) => more.is_none(),
+            Work::Children(children) => children.is_over(),
+        }
     }
 
     /// Returns what a call that was given up at its deadline means.
@@ -109,7 +116,7 @@ impl InFlight {
                 Input::Prepared { call, result: Err(ToolError { kind: ToolErrorKind::Failed, message }) }
             }
             // The machine itself watches a task's time, and says so before this.
-            Work::Task(_) => Input::Task { call, report: task_failed(&message) },
+            Work::Task(_) | Work::Children(_) => Input::Task { call, report: task_failed(&message) },
             Work::Tool(_) => {
                 Input::Tool { call, result: Err(ToolError { kind: ToolErrorKind::OutcomeUnknown, message }), took_ms }
             }
@@ -157,6 +164,9 @@ pub(crate) fn input_bytes<S>(input: &Input<S>) -> usize {
             value_bytes(preview) + question.len()
         }
         Input::Prepared { result: Ok(Preparation::Refuse(output)), .. } => output.content.iter().map(part_bytes).sum(),
+        Input::Children { ended, .. } => {
+            ended.iter().map(|child| 64 + child.output.as_deref().map_or(0, value_bytes)).sum()
+        }
         Input::Task { report: TaskReport::Submitted(value) | TaskReport::Succeeded(value), .. } => value_bytes(value),
         _ => 0,
     }

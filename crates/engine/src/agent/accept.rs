@@ -49,7 +49,7 @@ pub(super) fn accept(state: &AgentState, input: Input<AgentSignal>, context: &Co
             }
         }),
         // An agent has no tasks: what is reported is not meant for it.
-        Input::Task { .. } => Decision::default(),
+        Input::Children { .. } | Input::Task { .. } => Decision::default(),
         Input::Recovered => state.turn.as_ref().map_or_else(Decision::default, |turn| recovered(state, turn, context)),
     }
 }

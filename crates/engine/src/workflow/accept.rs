@@ -17,8 +17,8 @@ use bedplate_core::{
     event::Event,
     id::CallId,
     workflow_event::{
-        BranchId, ExecutionOutcome, ExecutionRedriven, ItemsRead, TaskBeat, TaskFailed, TaskOutput, TaskTaken,
-        WorkflowEvent,
+        BranchId, ChildEnded, ChildrenEnded, ExecutionOutcome, ExecutionRedriven, ItemsRead, TaskBeat, TaskFailed,
+        TaskOutput, TaskTaken, WorkflowEvent,
     },
 };
 use serde_json::Value;
@@ -39,6 +39,7 @@ pub(super) fn accept(state: &WorkflowState, input: Input<WorkflowSignal>, contex
     match input {
         Input::Signal(signal) => accept_signal(state, signal, context),
         Input::Task { call, report } => accept_report(state, call, report, context),
+        Input::Children { call, ended } => children(state, call, ended),
         Input::Recovered => recovered(state, context),
         // A workflow calls no models and no agent's tools.
         Input::Model { .. } | Input::Prepared { .. } | Input::Tool { .. } => Decision::default(),
@@ -165,9 +166,33 @@ fn read(step: &Step<'_>, env: &Env<'_>, answer: &Value) -> Result<Vec<Arc<Value>
     }
 }
 
+/// Returns what the end of child executions means.
+fn children(state: &WorkflowState, call: CallId, ended: Vec<ChildEnded>) -> Decision {
+    let found = state.branches.iter().find_map(|(id, branch)| match &branch.phase {
+        Phase::Join(join) => join.children.as_ref().filter(|children| children.call == call).map(|now| (*id, now)),
+        _ => None,
+    });
+    let Some((branch, now)) = found else { return Decision::default() };
+    let ended: Vec<ChildEnded> = ended.into_iter().filter(|child| now.running.contains(&child.index)).collect();
+    if ended.is_empty() {
+        Decision::default()
+    } else {
+        one(WorkflowEvent::ChildrenEnded(ChildrenEnded { branch, ended }))
+    }
+}
+
 /// Closes the tasks whose outcome is lost, and reads items again: that changes nothing anywhere.
 fn recovered(state: &WorkflowState, context: &Context) -> Decision {
     let mut decision = Decision::default();
+    for (id, branch) in &state.branches {
+        if let Phase::Join(join) = &branch.phase
+            && let Some(children) = &join.children
+            && !children.running.is_empty()
+        {
+            let indexes = children.running.iter().copied().collect();
+            decision.intents.push(Intent::RunChildren { call: children.call, branch: *id, indexes });
+        }
+    }
     for (call, branch) in &state.calls {
         let Some(branch) = state.branches.get(branch) else { continue };
         match &branch.phase {

@@ -3,14 +3,15 @@
 
 use super::{
     map_run::{MapRunNow, MapRunStatus},
-    state::{Branch, Failure, Join, Kept, Phase, Started, Task, WorkflowState},
+    size,
+    state::{Branch, ChildrenNow, Failure, Join, Kept, Phase, Started, Task, WorkflowState},
 };
 use bedplate_core::{
     id::{CallId, Seq},
     time::Timestamp,
     workflow_event::{
-        BranchId, ExecutionOutcome, ExecutionStarted, IterationStarted, MapRunChanged, MapStarted, ParallelStarted,
-        StateExited, StateFailed, StateKind, TaskScheduled, Tolerance, WorkflowEvent,
+        BranchId, ChildEnded, ExecutionOutcome, ExecutionStarted, IterationStarted, MapRunChanged, MapStarted,
+        ParallelStarted, StateExited, StateFailed, StateKind, TaskScheduled, Tolerance, WorkflowEvent,
     },
 };
 use serde_json::Value;
@@ -97,7 +98,7 @@ pub(super) fn apply(
             fold.follow(branch, MarkKind::Sole);
             Phase::Failed(failure(Some(&"States.Timeout".into()), None))
         }),
-        WorkflowEvent::MapStarted(started) => fold.map_started(at, started),
+        WorkflowEvent::MapStarted(started) => fold.map_started(seq, at, started),
         WorkflowEvent::ItemsRequested(asked) => fold.change(asked.branch, |fold, branch| {
             if let Phase::Join(join) = &branch.phase {
                 let mut join = join.clone();
@@ -125,6 +126,8 @@ pub(super) fn apply(
         WorkflowEvent::IterationFailed(failed) => {
             fold.iteration_ended(failed.branch, Some(failure(failed.error.as_ref(), failed.cause.as_ref())));
         }
+        WorkflowEvent::ChildrenBegun(begun) => fold.children_begun(begun.branch, begun.to),
+        WorkflowEvent::ChildrenEnded(ended) => fold.children_ended(ended.branch, &ended.ended),
         WorkflowEvent::ParallelStarted(started) => fold.parallel_started(at, started),
         WorkflowEvent::Joined(joined) => fold.joined(at, joined.branch),
         WorkflowEvent::Broken(broken) => fold.change(broken.branch, |fold, branch| {
@@ -166,6 +169,9 @@ pub(super) fn apply(
         WorkflowEvent::MapRunChanged(changed) => fold.map_run_changed(changed),
     }
 }
+
+/// About how many bytes the results of child executions take at most, before it is clear that they are too large.
+pub(super) const MAX_RESULTS: usize = 2 * 262_144;
 
 fn failure(error: Option<&Arc<str>>, cause: Option<&Arc<str>>) -> Arc<Failure> {
     Arc::new(Failure { error: error.cloned(), cause: cause.cloned(), announced: false })
@@ -365,7 +371,7 @@ impl Fold<'_> {
         });
     }
 
-    fn map_started(&mut self, at: Timestamp, started: &MapStarted) {
+    fn map_started(&mut self, seq: Seq, at: Timestamp, started: &MapStarted) {
         self.change(started.branch, |fold, branch| {
             let began = fold.follow(branch, MarkKind::Sole);
             if started.run.is_some() {
@@ -377,6 +383,7 @@ impl Fold<'_> {
                 run: started.run.clone(),
                 concurrency: started.concurrency,
                 tolerated: started.tolerated,
+                children: started.children.then(|| ChildrenNow { call: seq, ..ChildrenNow::default() }),
                 began,
                 ended: began,
                 ..Join::default()
@@ -453,6 +460,59 @@ impl Fold<'_> {
                 }
                 None => {
                     join.results.insert(index, Arc::clone(&child.value));
+                }
+            }
+        });
+    }
+
+    fn children_begun(&mut self, id: BranchId, to: u64) {
+        self.change(id, |fold, parent| {
+            let Phase::Join(join) = &mut parent.phase else { return };
+            let Some(children) = &mut join.children else { return };
+            let begun = join.begun..to.min(join.parts);
+            if let Some(run) = &join.run {
+                fold.state.map_run(run, |run| run.running += begun.end.saturating_sub(begun.start));
+            }
+            join.begun = join.begun.max(begun.end);
+            children.running.extend(begun);
+        });
+    }
+
+    fn children_ended(&mut self, id: BranchId, ended: &[ChildEnded]) {
+        self.change(id, |fold, parent| {
+            let Phase::Join(join) = &mut parent.phase else { return };
+            let Some(children) = &mut join.children else { return };
+            for child in ended {
+                if !children.running.remove(&child.index) {
+                    continue;
+                }
+                if let Some(arn) = &join.run {
+                    fold.state.map_run(arn, |run| {
+                        run.running = run.running.saturating_sub(1);
+                        match child.outcome {
+                            ExecutionOutcome::Succeeded => run.succeeded += 1,
+                            ExecutionOutcome::Failed => run.failed += 1,
+                            ExecutionOutcome::TimedOut => {
+                                run.failed += 1;
+                                run.timed_out += 1;
+                            }
+                            ExecutionOutcome::Aborted => run.aborted += 1,
+                        }
+                    });
+                }
+                if child.outcome == ExecutionOutcome::Succeeded {
+                    let output = child.output.clone().unwrap_or_default();
+                    children.bytes = children.bytes.saturating_add(size::of(&output, MAX_RESULTS));
+                    // More than a result may hold is not kept: the Map will fail.
+                    if children.bytes <= MAX_RESULTS {
+                        join.results.insert(child.index, output);
+                    } else {
+                        join.results.clear();
+                    }
+                } else {
+                    join.failed += 1;
+                    children.failed.insert(child.index);
+                    join.failure.get_or_insert(failure(child.error.as_ref(), child.cause.as_ref()));
                 }
             }
         });

@@ -64,7 +64,11 @@ fn deadline_passed(state: &WorkflowState, context: &Context) -> bool {
 
 /// Ends the execution and stops what is under way.
 pub(super) fn end(plan: &mut Plan, outcome: ExecutionOutcome, error: Option<&str>, cause: Option<&str>) {
-    let calls: Vec<_> = plan.work.calls.keys().copied().collect();
+    let maps = plan.work.branches.values().filter_map(|branch| match &branch.phase {
+        Phase::Join(join) => join.children.as_ref().map(|children| children.call),
+        _ => None,
+    });
+    let calls: Vec<_> = plan.work.calls.keys().copied().chain(maps).collect();
     for call in calls {
         plan.intend(Intent::Abandon { call });
     }

@@ -309,6 +309,8 @@ fn subject(state: &WorkflowState, event: &WorkflowEvent) -> Option<BranchId> {
         WorkflowEvent::IterationFailed(event) => Some(event.branch),
         WorkflowEvent::ParallelStarted(event) => Some(event.branch),
         WorkflowEvent::Joined(event) => Some(event.branch),
+        WorkflowEvent::ChildrenBegun(event) => Some(event.branch),
+        WorkflowEvent::ChildrenEnded(event) => Some(event.branch),
         WorkflowEvent::Broken(event) => Some(event.branch),
         WorkflowEvent::Aborted(event) => Some(event.branch),
     }

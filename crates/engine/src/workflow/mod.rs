@@ -5,6 +5,7 @@
 
 mod accept;
 mod apply;
+mod children;
 mod decide;
 pub mod definition;
 mod flow;
@@ -23,6 +24,7 @@ pub mod token;
 pub mod trial;
 mod view;
 
+pub use children::{ChildrenPlan, children_plan};
 pub use definition::Definition;
 pub use map_run::{MapRunNow, MapRunStatus};
 pub use size::of_event as event_weight;

@@ -17,7 +17,9 @@ pub(super) struct Plan {
     pub work: WorkflowState,
     pub now: Timestamp,
     entropy: [u8; 16],
-    run: RunId,
+    pub run: RunId,
+    /// Whether the driver can run child executions.
+    pub children: bool,
     bytes: usize,
     decision: Decision,
 }
@@ -25,7 +27,15 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(state: &WorkflowState, context: &Context) -> Self {
         let (work, decision) = (state.clone(), Decision::default());
-        Self { work, now: context.now, entropy: context.entropy, run: context.run, bytes: 0, decision }
+        Self {
+            work,
+            now: context.now,
+            entropy: context.entropy,
+            run: context.run,
+            children: context.children,
+            bytes: 0,
+            decision,
+        }
     }
 
     /// Decides an event.

@@ -137,6 +137,12 @@ pub(super) fn abort_within(plan: &mut Plan, id: BranchId) {
         Some(Phase::Join(join) | Phase::Reading(_, join)) => join.running.iter().copied().collect(),
         _ => return,
     };
+    if let Some(Phase::Join(join)) = plan.work.branches.get(&id).map(|branch| &branch.phase)
+        && let Some(map) = &join.children
+    {
+        let call = map.call;
+        plan.intend(Intent::Abandon { call });
+    }
     for child in children {
         abort_within(plan, child);
         let Some(branch) = plan.work.branches.get(&child) else { continue };

@@ -106,6 +106,10 @@ impl Fold<'_> {
             self.keep(*id, Branch::clone(branch));
         }
         join.failed = 0;
+        if let Some(children) = &mut join.children {
+            // Those that failed, or were under way, are run again: as new children, because what they did is over.
+            children.running.extend(std::mem::take(&mut children.failed));
+        }
         join.failure = None;
         join.broke = 0;
         if let Some(run) = &join.run {

@@ -13,10 +13,19 @@ pub(super) fn exceeds(value: &Value, limit: usize) -> bool {
     !fits(value, MAX_DEPTH, &mut left)
 }
 
+/// Returns about how many bytes a value takes as JSON, and `limit` when it is more.
+pub(super) fn of(value: &Value, limit: usize) -> usize {
+    let mut left = limit;
+    if fits(value, MAX_DEPTH, &mut left) { limit - left } else { limit }
+}
+
 /// Returns about how many bytes an event takes in a batch; one that becomes a blob takes few.
 #[must_use]
 pub fn of_event(event: &WorkflowEvent) -> usize {
     const OVERHEAD: usize = 192;
+    if let WorkflowEvent::ChildrenEnded(ended) = event {
+        return (OVERHEAD + ended.ended.len() * 48).min(MAX_INLINE_BYTES);
+    }
     let value = match event {
         WorkflowEvent::Started(started) => Some(&started.input),
         WorkflowEvent::Exited(exited) => exited.output.as_ref(),

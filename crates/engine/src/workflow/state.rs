@@ -215,6 +215,9 @@ pub(super) struct Join {
     /// The iterations that failed, as they were, should the execution be redriven.
     #[serde(default)]
     pub lost: Vec<(BranchId, Arc<Branch>)>,
+    /// The child executions, where each iteration is one.
+    #[serde(default)]
+    pub children: Option<ChildrenNow>,
     /// The first failure that was not tolerated yet.
     pub failure: Option<Arc<Failure>>,
     /// The events that the next iterations follow.
@@ -230,6 +233,9 @@ pub(super) struct Join {
 impl Join {
     /// Returns whether another iteration may begin.
     pub(super) fn may_begin(&self) -> bool {
+        if let Some(children) = &self.children {
+            return self.items.is_some() && self.begun < self.parts && children.room(self.concurrency) > 0;
+        }
         self.items.is_some()
             && self.begun < self.parts
             && (self.concurrency == 0 || (self.running.len() as u64) < self.concurrency)
@@ -237,7 +243,8 @@ impl Join {
 
     /// Returns whether all is done.
     pub(super) fn is_done(&self) -> bool {
-        self.begun == self.parts && self.running.is_empty()
+        let children = self.children.as_ref().is_none_or(|children| children.running.is_empty());
+        self.begun == self.parts && self.running.is_empty() && children
     }
 
     /// Returns whether more iterations failed than may.
@@ -256,6 +263,29 @@ impl Join {
                 count.is_some_and(|count| self.failed > count) || percentage.is_some_and(|most| part > most)
             }
         }
+    }
+}
+
+/// The child executions of a distributed Map under way.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct ChildrenNow {
+    pub call: CallId,
+    /// Those under way, by their items.
+    pub running: BTreeSet<u64>,
+    /// Those that failed, by their items.
+    pub failed: BTreeSet<u64>,
+    /// About how many bytes the results take.
+    pub bytes: usize,
+}
+
+/// How many child executions are under way at once at most, whatever the Map allows.
+const MAX_CHILDREN: u64 = 1_000;
+
+impl ChildrenNow {
+    /// Returns how many more may begin.
+    pub(super) fn room(&self, concurrency: u64) -> u64 {
+        let most = if concurrency == 0 { MAX_CHILDREN } else { concurrency.min(MAX_CHILDREN) };
+        most.saturating_sub(self.running.len() as u64)
     }
 }
 

@@ -335,6 +335,7 @@ impl Bench {
             Intent::PrepareTool { call, tool, .. } => format!("look {call} {}", tool.spec.name),
             Intent::CallTool { call, tool, .. } => format!("call {call} {}", tool.spec.name),
             Intent::RunTask { call, resource, .. } => format!("task {call} {resource}"),
+            Intent::RunChildren { call, .. } => format!("children {call}"),
             Intent::Abandon { call } => format!("abandon {call}"),
         };
         self.intents.iter().map(words).collect()

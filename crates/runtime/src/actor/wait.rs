@@ -126,6 +126,9 @@ impl<M: Driven> Actor<M> {
     }
 
     fn idle_at(&self, loaded: &Loaded<M>) -> Option<Timestamp> {
+        if M::is_over(&loaded.state) {
+            return Some(loaded.touched);
+        }
         (!M::is_awaited(&loaded.local)).then(|| loaded.touched.after(self.shared.options.idle))
     }
 

@@ -88,7 +88,7 @@ impl Actor<Agent> {
                 tracing::error!(%run, call, %resource, "an agent's run cannot perform a workflow's task");
                 return None;
             }
-            Intent::Abandon { .. } => return None,
+            Intent::RunChildren { .. } | Intent::Abandon { .. } => return None,
         };
         Some(InFlight { call, deadline, begun: now, work })
     }

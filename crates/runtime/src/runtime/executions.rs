@@ -62,7 +62,7 @@ impl Runtime {
         }
         let key = RunKey { run: RunId::execution(&request.tenant, &request.execution), tenant: request.tenant.clone() };
         let ticket = self.execution_ticket(request, parent, map_run).await?;
-        let start = |reply| Word::Start(Box::new(ticket.clone()), reply);
+        let start = |reply| Word::Start(Box::new(ticket.clone()), reply, None);
         match self.ask::<Workflow, _>(&key, Boot::Create, start).await {
             Asked::Answer(result) => result,
             Asked::Stopping => Err(StartExecutionError::ShuttingDown),
@@ -85,7 +85,7 @@ impl Runtime {
         self.start_execution_of(request, parent, None).await
     }
 
-    async fn execution_ticket(
+    pub(crate) async fn execution_ticket(
         &self,
         request: StartExecution,
         parent: Option<RunId>,

@@ -255,7 +255,7 @@ impl Runtime {
     }
 
     /// Says a word to a run until it is answered: a run that leaves memory just then answers nobody.
-    async fn ask<M: Driven, T>(
+    pub(crate) async fn ask<M: Driven, T>(
         &self,
         key: &RunKey,
         first: Boot,

@@ -4,7 +4,7 @@ use super::api::{ExecutionStatus, ExecutionView, StartExecution, StartExecutionE
 use crate::{
     actor::Actor,
     api::RunError,
-    perform::{InFlight, Reported, task_failed},
+    perform::{InFlight, Reported, Work, task_failed},
     runtime::Runtime,
 };
 use bedplate_core::{
@@ -141,7 +141,11 @@ impl Runtime {
 impl Actor<Workflow> {
     /// Stops the child runs of calls that no longer matter.
     pub(super) fn stop_children(&self, calls: Vec<InFlight>) {
-        for call in &calls {
+        for call in calls {
+            if let Work::Children(children) = call.work {
+                self.shared.spawn(children.stop());
+                continue;
+            }
             let id = self.shared.children.take(self.key.run, call.call);
             if let Some(child) = id {
                 let (runtime, tenant) = (Runtime::of(&self.shared), self.key.tenant.clone());

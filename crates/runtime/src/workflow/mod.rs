@@ -5,12 +5,14 @@ mod agents;
 pub(crate) mod api;
 mod children;
 mod history;
+mod map_children;
 mod tasks;
 mod words;
 
 pub(crate) use activities::Activities;
 pub(crate) use children::{Child, Children};
 pub(crate) use history::Histories;
+pub(crate) use map_children::MapChildren;
 pub(crate) use words::{StartTicket, Word};
 
 use crate::{
@@ -72,7 +74,7 @@ impl Driven for Workflow {
 
     fn birth(word: &Word) -> Option<Birth> {
         match word {
-            Word::Start(ticket, _) => Some(Birth {
+            Word::Start(ticket, ..) => Some(Birth {
                 user: ticket.user.clone(),
                 name: ticket.started.map_run.as_ref().unwrap_or(&ticket.started.machine_name).to_string(),
                 session: ticket.started.execution.to_string(),
@@ -109,6 +111,11 @@ impl Driven for Workflow {
             }
             context.workflow.clone_from(&loaded.local.definition);
         }
+        context.children = true;
+    }
+
+    fn is_over(state: &WorkflowState) -> bool {
+        state.ended().is_some()
     }
 
     fn recover(actor: &Actor<Self>, loaded: &Loaded<Self>, context: &mut Context) {

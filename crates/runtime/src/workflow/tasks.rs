@@ -22,11 +22,14 @@ use bedplate_engine::{
 use std::sync::Arc;
 
 /// A task that has no deadline of its own is watched by the machine alone.
-const NEVER: Timestamp = Timestamp(i64::MAX);
+pub(super) const NEVER: Timestamp = Timestamp(i64::MAX);
 
 impl Actor<Workflow> {
     /// Begins a task.
     pub(super) fn begin(&self, loaded: &mut Loaded<Workflow>, intent: Intent, now: Timestamp) -> Option<InFlight> {
+        if let Intent::RunChildren { call, branch, indexes } = &intent {
+            return self.begin_children(loaded, (*call, *branch, indexes), now);
+        }
         let Intent::RunTask { call, resource, input, token, .. } = intent else {
             return None;
         };
@@ -46,7 +49,7 @@ impl Actor<Workflow> {
             let asked = self.call_of(loaded, OpenTask { token, ..open })?;
             if reads_items {
                 let performed = self.shared.options.tasks.perform(asked);
-                Box::pin(async move { reported(performed.await) })
+                Box::pin(async move { read(performed.await).await })
             } else {
                 self.perform_task(asked, call)
             }
@@ -139,6 +142,22 @@ fn reported(reply: Result<TaskReply, TaskError>) -> Reported {
         },
         Ok(TaskReply::Items(_)) => task_failed("the task answered with a file of items").into(),
         Err(error) => failed(error).into(),
+    }
+}
+
+/// Returns what a reader's reply means; a file that comes in pieces is put together.
+async fn read(reply: Result<TaskReply, TaskError>) -> Reported {
+    let Ok(TaskReply::Items(mut pieces)) = reply else { return reported(reply) };
+    let mut file = Vec::new();
+    while let Some(piece) = std::future::poll_fn(|cx| pieces.as_mut().poll_next(cx)).await {
+        match piece {
+            Ok(bytes) => file.extend_from_slice(&bytes),
+            Err(error) => return failed(error).into(),
+        }
+    }
+    match String::from_utf8(file) {
+        Ok(text) => TaskReport::Succeeded(Arc::new(serde_json::json!({"Body": text}))).into(),
+        Err(_) => task_failed("the file of items is not UTF-8").into(),
     }
 }
 

@@ -19,7 +19,12 @@ use tokio::sync::oneshot;
 
 /// What others say to an execution in memory.
 pub(crate) enum Word {
-    Start(Box<StartTicket>, oneshot::Sender<Result<StartedExecution, StartExecutionError>>),
+    /// A start; and, where the caller waits for the end, where to tell it.
+    Start(
+        Box<StartTicket>,
+        oneshot::Sender<Result<StartedExecution, StartExecutionError>>,
+        Option<oneshot::Sender<Result<ExecutionView, RunError>>>,
+    ),
     Wait(oneshot::Sender<Result<ExecutionView, RunError>>),
     Stop {
         error: Option<Arc<str>>,
@@ -86,7 +91,7 @@ impl Word {
     /// Answers that the run cannot be had.
     pub(super) fn refuse(self, error: &RunError) {
         match self {
-            Self::Start(_, reply) => drop(reply.send(Err(start_error(error)))),
+            Self::Start(_, reply, _) => drop(reply.send(Err(start_error(error)))),
             Self::Wait(reply) => drop(reply.send(Err(error.clone()))),
             Self::Stop { reply, .. } => drop(reply.send(Err(error.clone()))),
             Self::Task { reply, .. } | Self::Change { reply, .. } => drop(reply.send(Err(error.clone()))),
@@ -98,7 +103,7 @@ impl Word {
 /// Returns about how much a word weighs in a batch, in bytes.
 pub(super) fn weight(word: &Word) -> usize {
     match word {
-        Word::Start(ticket, _) => 2_048 + (2 * ticket.bytes).min(32 * 1024),
+        Word::Start(ticket, ..) => 2_048 + (2 * ticket.bytes).min(32 * 1024),
         Word::Task { bytes, .. } => 1_024 + (2 * bytes).min(32 * 1024),
         Word::Wait(_) | Word::Stop { .. } | Word::Redrive { .. } | Word::Change { .. } => 1_024,
     }
@@ -114,7 +119,10 @@ impl Actor<Workflow> {
         word: Word,
     ) {
         match word {
-            Word::Start(ticket, reply) => self.start(loaded, plan, context, *ticket, reply).await,
+            Word::Start(ticket, reply, waiter) => {
+                loaded.local.waiters.extend(waiter);
+                self.start(loaded, plan, context, *ticket, reply).await;
+            }
             Word::Wait(reply) => match self.view(loaded) {
                 // What this step decides is not committed yet, so only what was known before is answered at once.
                 Some(view) if view.stopped_at.is_some() && plan.events.is_empty() => drop(reply.send(Ok(view))),

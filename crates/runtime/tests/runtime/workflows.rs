@@ -338,3 +338,67 @@ async fn a_timer_that_passed_while_nothing_ran_ends_the_wait_after_a_restart() {
     let view = world.end(run).await;
     assert_eq!((view.status, view.output.as_deref()), (ExecutionStatus::Succeeded, Some(&json!({"kept": true}))));
 }
+
+fn distributed(state: Value, concurrency: u64) -> Value {
+    let processor = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "Each", "States": {"Each": state}});
+    one(json!({"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": concurrency, "ItemProcessor": processor,
+        "ItemSelector": {"n.$": "$$.Map.Item.Value"}, "ToleratedFailureCount": 1}))
+}
+
+#[tokio::test]
+async fn a_distributed_map_runs_each_item_once_as_an_execution_of_its_own_across_a_restart() {
+    let mut world = World::new();
+    let each = json!({"Type": "Wait", "Seconds": 5, "OutputPath": "$.n", "End": true});
+    let items: Vec<u64> = (0..40).collect();
+    let run = world.start(&distributed(each, 7), json!({"items": items})).await;
+    let begun = |view: &ExecutionView| view.map_runs.first().is_some_and(|run| run.now.succeeded >= 7);
+    world
+        .drive(async {
+            while !begun(&world.view(run).await) {
+                tokio::task::yield_now().await
+            }
+        })
+        .await;
+    world.restart();
+    let view = world.end(run).await;
+    assert_eq!((view.status, view.output.as_deref()), (ExecutionStatus::Succeeded, Some(&json!(items))));
+    let map_run = &view.map_runs[0].now;
+    assert_eq!((map_run.total, map_run.succeeded, map_run.running, map_run.failed), (40, 40, 0, 0));
+    let found = world.runtime.map_run(&TENANT(), &map_run.arn).await.expect("the ARN leads to it");
+    assert_eq!(found.now, *map_run);
+    let query = RunQuery { tenant: TENANT(), name: Some(map_run.arn.to_string()), limit: 100, ..RunQuery::default() };
+    let children = world.runtime.list_executions(query).await.expect("a page").executions;
+    assert_eq!(children.len(), 40);
+    assert!(children.iter().all(|child| child.parent == Some(run) && child.status == ExecutionStatus::Succeeded));
+}
+
+#[tokio::test]
+async fn a_map_run_with_more_failures_than_it_takes_fails_and_stops_what_is_under_way() {
+    let world = World::new();
+    let each = json!({"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericLessThan": 2, "Next": "Bad"}],
+        "Default": "Good"});
+    let mut definition = distributed(each, 0);
+    definition["States"]["S"]["ItemProcessor"]["States"]["Bad"] = json!({"Type": "Fail", "Error": "Bad"});
+    definition["States"]["S"]["ItemProcessor"]["States"]["Good"] = json!({"Type": "Wait", "Seconds": 500, "End": true});
+    let run = world.start(&definition, json!({"items": [0, 1, 2, 3]})).await;
+    let view = world.end(run).await;
+    assert_eq!(view.error.as_deref(), Some("States.ExceedToleratedFailureThreshold"));
+    let query = RunQuery {
+        tenant: TENANT(),
+        name: Some(view.map_runs[0].now.arn.to_string()),
+        limit: 9,
+        ..RunQuery::default()
+    };
+    let ended = || async {
+        let page = world.runtime.list_executions(query.clone()).await.expect("a page").executions;
+        page.iter().filter(|child| child.status == ExecutionStatus::Aborted).count()
+    };
+    world
+        .drive(async {
+            while ended().await < 2 {
+                tokio::task::yield_now().await
+            }
+        })
+        .await;
+}

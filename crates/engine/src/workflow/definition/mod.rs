@@ -233,6 +233,8 @@ pub struct Map {
     pub processor: Machine,
     /// Whether each iteration is an execution of its own.
     pub distributed: bool,
+    /// The processor of a distributed Map as a definition of its own.
+    pub text: Option<Arc<str>>,
     /// The name of the map run.
     pub label: Option<Arc<str>>,
     /// Where the items are (JSONPath).

@@ -272,6 +272,7 @@ fn map(fields: &Fields<'_>, language: Language, machine_type: MachineType) -> Op
     let map = Map {
         processor: inner(&object, language, machine_type)?,
         distributed,
+        text: distributed.then(|| child_definition(fields.get(name), language)),
         label: fields.text("Label").map(Into::into),
         items_path: if paths { fields.path("ItemsPath") } else { None },
         items: if paths { None } else { fields.template("Items") },
@@ -290,6 +291,16 @@ fn map(fields: &Fields<'_>, language: Language, machine_type: MachineType) -> Op
         recovery: recovery(fields),
     };
     Some(map)
+}
+
+/// Returns the processor of a distributed Map as a definition of its own.
+fn child_definition(processor: Option<&Value>, language: Language) -> Arc<str> {
+    let mut object = processor.and_then(Value::as_object).cloned().unwrap_or_default();
+    object.remove("ProcessorConfig");
+    if language == Language::Jsonata && !object.contains_key("QueryLanguage") {
+        object.insert("QueryLanguage".into(), "JSONata".into());
+    }
+    Value::Object(object).to_string().into()
 }
 
 fn item_reader(fields: &Fields<'_>) -> Option<Reader> {

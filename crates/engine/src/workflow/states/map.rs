@@ -4,6 +4,7 @@ use super::items;
 use crate::{
     machine::Intent,
     workflow::{
+        apply::MAX_RESULTS,
         definition::{Language, Map, Reader},
         flow::{self, Number},
         plan::Plan,
@@ -13,8 +14,9 @@ use crate::{
         step::Step,
     },
 };
+use bedplate_core::id::RunId;
 use bedplate_core::workflow_event::{
-    ItemsRequested, IterationStarted, Joined, MapStarted, StateFailed, Tolerance, WorkflowEvent,
+    ChildrenBegun, ItemsRequested, IterationStarted, Joined, MapStarted, StateFailed, Tolerance, WorkflowEvent,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub(super) fn begin(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map) 
         run: if tolerated.is_ok() { run } else { None },
         concurrency,
         tolerated: *tolerated.as_ref().unwrap_or(&Tolerance::default()),
+        children: map.distributed && plan.children,
     }));
     tolerated.map(drop)
 }
@@ -69,7 +72,17 @@ fn run_arn(step: &Step<'_>, plan: &Plan, map: &Map) -> Arc<str> {
     let entropy = Entropy::new(plan.entropy());
     let machine = step.started.execution.machine.replacen(":stateMachine:", ":mapRun:", 1);
     let label = map.label.as_deref().map_or_else(|| entropy.uuid(), ToOwned::to_owned);
-    format!("{machine}/{label}:{}", entropy.uuid()).into()
+    if plan.run == RunId([0; 16]) {
+        return format!("{machine}/{label}:{}", entropy.uuid()).into();
+    }
+    // The ARN leads to its execution: the UUID in it is the run's id.
+    let id = plan.run.to_string();
+    let id = format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]);
+    let again = plan.work.map_runs.iter().filter(|run| run.arn.starts_with(&format!("{machine}/{label}"))).count();
+    match again {
+        0 => format!("{machine}/{label}:{id}").into(),
+        again => format!("{machine}/{label}-{}:{id}", again + 1).into(),
+    }
 }
 
 /// Returns what the Map iterates over, when nothing is read from outside.
@@ -116,6 +129,21 @@ pub(super) fn go_on(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map) 
     }
     if join.is_broken() {
         broken(step, plan, join);
+    } else if let Some(children) = &join.children
+        && join.may_begin()
+    {
+        let to = join.parts.min(join.begun.saturating_add(children.room(join.concurrency)));
+        let indexes = (join.begun..to).collect();
+        plan.intend(Intent::RunChildren { call: children.call, branch: step.id, indexes });
+        plan.emit(WorkflowEvent::ChildrenBegun(ChildrenBegun { branch: step.id, to }));
+    } else if join.is_done() && join.children.as_ref().is_some_and(|children| children.bytes > MAX_RESULTS) {
+        return Err(Problem::plain(
+            "States.DataLimitExceeded",
+            format_args!(
+                "The state/task '{}' returned a result with a size exceeding the maximum number of bytes service limit.",
+                step.branch.state
+            ),
+        ));
     } else if join.may_begin() {
         iterate(step, env, plan, map, join)?;
     } else if join.is_done() {
@@ -147,6 +175,20 @@ fn iterate(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map, join: &Jo
     let index = join.begun;
     let place = usize::try_from(index).unwrap_or(usize::MAX);
     let Some(item) = join.items.as_ref().and_then(|items| items.get(place)) else { return Ok(()) };
+    let input = selected(step, env, plan, map, (index, item))?;
+    let start_at = Arc::clone(&map.processor.start_at);
+    plan.emit(WorkflowEvent::IterationStarted(IterationStarted { branch: step.id, index, input, start_at }));
+    Ok(())
+}
+
+/// Returns what an iteration is given, when that differs from its item.
+pub(in crate::workflow) fn selected(
+    step: &Step<'_>,
+    env: &Env<'_>,
+    plan: &Plan,
+    map: &Map,
+    (index, item): (u64, &Arc<Value>),
+) -> Result<Option<Arc<Value>>, Problem> {
     let input = match &map.selector {
         None => None,
         Some(selector) => {
@@ -164,9 +206,7 @@ fn iterate(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map, join: &Jo
     if let Some(input) = &input {
         flow::check_size(step, input)?;
     }
-    let start_at = Arc::clone(&map.processor.start_at);
-    plan.emit(WorkflowEvent::IterationStarted(IterationStarted { branch: step.id, index, input, start_at }));
-    Ok(())
+    Ok(input)
 }
 
 fn broken(step: &Step<'_>, plan: &mut Plan, join: &Join) {

@@ -19,6 +19,7 @@ use super::{
     query::{Env, Problem},
     step::Step,
 };
+pub(super) use map::selected;
 use serde_json::Value;
 use std::sync::Arc;
 

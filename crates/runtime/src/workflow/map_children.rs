@@ -1,0 +1,240 @@
+//! The child executions of a distributed Map: begun lazily, some at once, and reported in batches.
+
+use super::{
+    Word,
+    api::{ExecutionStatus, ExecutionView, StartExecution, StartExecutionError},
+};
+use crate::{
+    actor::{Actor, Loaded},
+    driven::Boot,
+    perform::{InFlight, Work},
+    runtime::{Asked, Runtime},
+    shared::RunKey,
+};
+use bedplate_core::{
+    id::{CallId, ContentHash, RunId, Tenant, UserId},
+    port::workflows::PinnedWorkflow,
+    time::Timestamp,
+    workflow_event::{BranchId, ChildEnded, ExecutionOutcome},
+};
+use bedplate_engine::{
+    machine::Context,
+    workflow::{ChildrenPlan, Workflow, children_plan},
+};
+use serde_json::Value;
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+};
+use tokio::{sync::oneshot, task::JoinSet};
+
+/// How many child executions of a Map are begun and not ended at once at most.
+const AT_ONCE: usize = 256;
+
+/// How many ends are reported at once at most.
+const MAX_REPORT: usize = 512;
+
+type Given = Result<Arc<Value>, (Arc<str>, Arc<str>)>;
+
+/// The child executions of a Map that are to be run.
+pub(crate) struct MapChildren {
+    common: Arc<Common>,
+    waiting: VecDeque<(u64, Given)>,
+    running: JoinSet<ChildEnd>,
+    known: Vec<RunId>,
+}
+
+/// What all children have in common.
+struct Common {
+    runtime: Runtime,
+    tenant: Tenant,
+    user: UserId,
+    parent: RunId,
+    call: CallId,
+    map_run: Arc<str>,
+    workflow: PinnedWorkflow,
+}
+
+struct ChildEnd {
+    run: RunId,
+    ended: ChildEnded,
+}
+
+impl MapChildren {
+    /// Returns whether none is left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    /// Begins what may begin, and returns what ended.
+    pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Vec<ChildEnded>> {
+        let mut ended = Vec::new();
+        loop {
+            while self.running.len() < AT_ONCE {
+                let Some((index, given)) = self.waiting.pop_front() else { break };
+                let run = RunId::execution(&self.common.tenant, &self.common.arn(index));
+                self.known.push(run);
+                self.running.spawn(Arc::clone(&self.common).run_one(run, index, given));
+            }
+            match self.running.poll_join_next(cx) {
+                Poll::Ready(Some(Ok(end))) => {
+                    if let Some(at) = self.known.iter().position(|run| *run == end.run) {
+                        self.known.swap_remove(at);
+                    }
+                    ended.push(end.ended);
+                }
+                // It was cancelled with its runtime: nothing is known of it.
+                Poll::Ready(Some(Err(_))) => {}
+                Poll::Ready(None) => break,
+                Poll::Pending => break,
+            }
+            if ended.len() >= MAX_REPORT {
+                break;
+            }
+        }
+        if ended.is_empty() { Poll::Pending } else { Poll::Ready(ended) }
+    }
+
+    /// Stops those under way: what they lie in is over.
+    pub(super) async fn stop(mut self) {
+        self.running.abort_all();
+        for run in self.known {
+            if let Err(error) = self.common.runtime.stop_execution(&self.common.tenant, run, None, None).await {
+                tracing::debug!(%run, %error, "a child execution was not stopped");
+            }
+        }
+    }
+}
+
+impl Common {
+    /// Returns the ARN of the child of an item: the map run's, with another UUID at its end.
+    fn arn(&self, index: u64) -> Arc<str> {
+        let name = self.name(index);
+        let of = self.map_run.rsplit_once(':').map_or(&*self.map_run, |(of, _)| of);
+        format!("{}:{name}", of.replacen(":mapRun:", ":execution:", 1)).into()
+    }
+
+    fn name(&self, index: u64) -> Arc<str> {
+        let parts: [&[u8]; 4] = [b"map child", &self.parent.0, &self.call.to_be_bytes(), &index.to_be_bytes()];
+        let id = RunId::derive(&parts).to_string();
+        format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]).into()
+    }
+
+    async fn run_one(self: Arc<Self>, run: RunId, index: u64, given: Given) -> ChildEnd {
+        let failed = |error: Arc<str>, cause: Arc<str>| ChildEnded {
+            index,
+            outcome: ExecutionOutcome::Failed,
+            output: None,
+            error: Some(error),
+            cause: Some(cause),
+        };
+        let ended = match given {
+            Err((error, cause)) => failed(error, cause),
+            Ok(input) => {
+                let request = StartExecution {
+                    tenant: self.tenant.clone(),
+                    user: self.user.clone(),
+                    execution: self.arn(index),
+                    name: self.name(index),
+                    workflow: self.workflow.clone(),
+                    input,
+                    trace_header: None,
+                };
+                match self.runtime.run_child(request, self.parent, Arc::clone(&self.map_run)).await {
+                    Ok(view) => child_ended(index, view),
+                    Err(error) => failed("States.Runtime".into(), error.to_string().into()),
+                }
+            }
+        };
+        ChildEnd { run, ended }
+    }
+}
+
+fn child_ended(index: u64, view: ExecutionView) -> ChildEnded {
+    let outcome = match view.status {
+        ExecutionStatus::Succeeded => ExecutionOutcome::Succeeded,
+        ExecutionStatus::Running | ExecutionStatus::Failed => ExecutionOutcome::Failed,
+        ExecutionStatus::TimedOut => ExecutionOutcome::TimedOut,
+        ExecutionStatus::Aborted => ExecutionOutcome::Aborted,
+    };
+    ChildEnded { index, outcome, output: view.output, error: view.error, cause: view.cause }
+}
+
+impl Runtime {
+    /// Runs a child execution to its end; one that has begun before is joined.
+    async fn run_child(
+        &self,
+        request: StartExecution,
+        parent: RunId,
+        map_run: Arc<str>,
+    ) -> Result<ExecutionView, StartExecutionError> {
+        let (tenant, run) = (request.tenant.clone(), RunId::execution(&request.tenant, &request.execution));
+        let key = RunKey { tenant: tenant.clone(), run };
+        let ticket = self.execution_ticket(request, Some(parent), Some(map_run)).await?;
+        let (waiter, end) = oneshot::channel();
+        let waiter = std::sync::Mutex::new(Some(waiter));
+        let start = |reply| {
+            let waiter = waiter.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            Word::Start(Box::new(ticket.clone()), reply, waiter)
+        };
+        match self.ask::<Workflow, _>(&key, Boot::Create, start).await {
+            Asked::Answer(result) => drop(result?),
+            Asked::Stopping => return Err(StartExecutionError::ShuttingDown),
+            Asked::OtherKind | Asked::NoAnswer => {
+                return Err(StartExecutionError::Store("the child execution cannot be reached".to_owned()));
+            }
+        }
+        match end.await {
+            Ok(Ok(view)) => Ok(view),
+            // It left memory meanwhile: wait for it as anybody does.
+            _ => self.wait_execution(&tenant, run).await.map_err(|error| StartExecutionError::Store(error.to_string())),
+        }
+    }
+}
+
+impl Actor<Workflow> {
+    /// Begins child executions, or adds them to those that are run already.
+    pub(super) fn begin_children(
+        &self,
+        loaded: &mut Loaded<Workflow>,
+        (call, branch, indexes): (CallId, BranchId, &[u64]),
+        now: Timestamp,
+    ) -> Option<InFlight> {
+        let context = Context {
+            run: self.key.run,
+            workflow: loaded.local.definition.clone(),
+            ..Context::at(now, self.shared.options.entropy.bytes())
+        };
+        let ChildrenPlan { run, definition, inputs } = children_plan(&loaded.state, &context, branch, indexes)?;
+        let under_way = loaded.in_flight.iter_mut().find(|under_way| under_way.call == call);
+        if let Some(InFlight { work: Work::Children(children), .. }) = under_way {
+            children.waiting.extend(inputs);
+            return None;
+        }
+        let (started, _) = loaded.state.started()?;
+        let label = run.rsplit_once('/').and_then(|(_, rest)| rest.split(':').next()).unwrap_or_default();
+        let workflow = PinnedWorkflow {
+            arn: format!("{}/{label}", started.machine).into(),
+            name: format!("{}/{label}", started.machine_name).into(),
+            qualified: None,
+            version: None,
+            role: Arc::clone(&started.role),
+            express: false,
+            hash: ContentHash::of(definition.as_bytes()),
+            text: definition,
+        };
+        let common = Arc::new(Common {
+            runtime: Runtime::of(&self.shared),
+            tenant: self.key.tenant.clone(),
+            user: loaded.user.clone(),
+            parent: self.key.run,
+            call,
+            map_run: run,
+            workflow,
+        });
+        let children = MapChildren { common, waiting: inputs.into(), running: JoinSet::new(), known: Vec::new() };
+        let work = Work::Children(Box::new(children));
+        Some(InFlight { call, deadline: super::tasks::NEVER, begun: now, work })
+    }
+}
