@@ -123,7 +123,7 @@ def table(results):
         "- *tools*: two calls in one reply, streamed where the client streams, their results sent back, and the answer.",
         "- *reasoning*: a sealed block of reasoning beside a call comes back to the model byte for byte.",
         "- *structured*: an object by a schema, in the way in which the client asks for it.",
-        "- *errors*: a limit and an unknown model are the client's own errors; where it streams, also a stream that breaks.",
+        "- *errors*: a limit and an unknown model come as errors of the client's own (crewai: an unknown model only, because it\n  waits out a limit); for the providers' own packages also a stream that breaks.",
         "",
     ]
     return "\n".join(lines)
