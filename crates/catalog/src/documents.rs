@@ -141,6 +141,7 @@ impl Catalog {
     }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, StoreError> {
+/// Reads what a document says.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(body).map_err(|error| StoreError::Unreadable(error.to_string()))
 }

@@ -1,13 +1,17 @@
 //! State machines: made, changed, shown, removed.
 
 use crate::{
-    Catalog, Kind, Logging, Machine, NameError, Origin, Page, PageQuery, Scope, StoreError, Tag, Version, check_name,
-    documents::{ALIASES, ATTEMPTS, DEFINITIONS, MACHINES, VERSIONS, id},
+    Arn, Catalog, Kind, Logging, Machine, NameError, Origin, Page, PageQuery, Scope, StoreError, Tag, Target, Version,
+    check_name,
+    documents::{ALIASES, ATTEMPTS, DEFINITIONS, MACHINES, VERSIONS, id, parse},
     tags,
 };
 use bedplate_core::{
     id::{ContentHash, RunId, Tenant},
-    port::{definitions::ProjectWorkflow, documents::Precondition},
+    port::{
+        definitions::ProjectWorkflow,
+        documents::{DocumentQuery, MAX_DOCUMENTS, Precondition},
+    },
     time::Timestamp,
 };
 use bedplate_engine::workflow::definition::{self, Diagnostic, MachineType, Severity};
@@ -285,6 +289,55 @@ impl Catalog {
             }
         }
         Ok(page)
+    }
+
+    /// Lists state machines of all regions and accounts by name, for those who run the server: at most 1,000, and those
+    /// of the project.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn machines_everywhere(&self, tenant: &Tenant) -> Result<Vec<(Scope, Machine)>, StoreError> {
+        let ask = DocumentQuery { collection: MACHINES.to_owned(), limit: MAX_DOCUMENTS, ..DocumentQuery::default() };
+        let mut found = Vec::new();
+        for document in self.0.documents.list(tenant, ask).await? {
+            let mut parts = document.id.split('/');
+            let (Some(region), Some(account)) = (parts.next(), parts.next()) else { continue };
+            let machine: Machine = parse(&document.body)?;
+            if machine.origin == Origin::Api {
+                found.push((Scope { region: region.into(), account: account.into() }, machine));
+            }
+        }
+        for declared in self.0.definitions.workflows() {
+            let scope = Scope::default();
+            let machine = self.of_project(tenant, &scope, &declared).await?;
+            found.push((scope, machine));
+        }
+        found.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// Returns the state machine that people mean by a name or an ARN: one of the project, one of the usual region and
+    /// account, or the only one of that name anywhere.
+    ///
+    /// # Errors
+    /// [`MachineError`].
+    pub async fn find_machine(&self, tenant: &Tenant, said: &str) -> Result<(Scope, Machine), MachineError> {
+        if let Ok(Arn { scope, target: Target::Machine(name) }) = Arn::parse(said) {
+            let machine = self.machine(tenant, &scope, &name).await?;
+            return Ok((scope, machine));
+        }
+        let usual = Scope::default();
+        match self.machine(tenant, &usual, said).await {
+            Ok(machine) => return Ok((usual, machine)),
+            Err(MachineError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+        let mut named = self.machines_everywhere(tenant).await?;
+        named.retain(|(_, machine)| machine.name == said);
+        match named.len() {
+            1 => named.pop().ok_or(MachineError::NotFound),
+            _ => Err(MachineError::NotFound),
+        }
     }
 
     /// Changes a state machine. Executions that run keep what they began with.

@@ -30,5 +30,5 @@ pub use self::{
     access::Access,
     error::ApiError,
     serve::{ServeError, serve},
-    state::{App, Options},
+    state::{App, Options, WorkflowFiles},
 };

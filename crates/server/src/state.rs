@@ -20,6 +20,15 @@ use bedplate_runtime::Runtime;
 use std::{future::Future, sync::Arc};
 use tokio::sync::watch;
 
+/// Writes files of the project, so that it can be changed on the page.
+pub trait WorkflowFiles: Send + Sync {
+    /// Writes the definition of a workflow of the project, byte for byte, and lets the project take it over.
+    ///
+    /// # Errors
+    /// A text for people, without a path of the machine.
+    fn write(&self, name: &str, text: &str) -> Result<(), String>;
+}
+
 /// What the server is made of.
 pub struct Options {
     /// Drives the runs.
@@ -38,6 +47,10 @@ pub struct Options {
     pub tasks: Option<Arc<dyn Tasks>>,
     /// Takes prepared answers of tasks over HTTP; only ever for tests, where the server was started so.
     pub task_mocks: Option<Arc<dyn TaskMocks>>,
+    /// Prepares the answers of a case of a workflow's mocks file for an execution.
+    pub mock_cases: Option<Arc<dyn TaskMocks>>,
+    /// Writes the definitions of the project's workflows; none: they cannot be changed here.
+    pub workflow_files: Option<Arc<dyn WorkflowFiles>>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
     /// The records of model calls.

@@ -66,7 +66,7 @@ pub(crate) const fn status(status: Status) -> &'static str {
     }
 }
 
-/// Says the numbers of a Map.
+/// Says the numbers of a Map, and what is done about a failure.
 pub(crate) fn numbers(seen: &Inspection, said: &mut Map<String, Value>) {
     if let Some(most) = seen.max_concurrency {
         said.insert("maxConcurrency".into(), most.into());
@@ -76,5 +76,14 @@ pub(crate) fn numbers(seen: &Inspection, said: &mut Map<String, Value>) {
     }
     if let Some(part) = seen.tolerated_percentage {
         said.insert("toleratedFailurePercentage".into(), json!(part));
+    }
+    if let Some(errors) = seen.errors {
+        let fields = [
+            ("catchIndex", errors.catcher.map(|at| at as u64)),
+            ("retryIndex", errors.retrier.map(|at| at as u64)),
+            ("retryBackoffIntervalSeconds", errors.backoff_seconds),
+        ];
+        let there = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?))));
+        said.insert("errorDetails".into(), Value::Object(there.collect()));
     }
 }

@@ -7,8 +7,11 @@ use bedplate_core::{
     port::journal::{Head, RunStatus},
     time::Timestamp,
 };
-use bedplate_engine::agent::{OpenQuestion, TurnView};
-use bedplate_runtime::{Started, TurnResult, TurnState};
+use bedplate_engine::{
+    agent::{OpenQuestion, TurnView},
+    workflow::OpenTask,
+};
+use bedplate_runtime::{ExecutionView, Started, TurnResult, TurnState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -79,8 +82,12 @@ pub(crate) struct QuestionBody {
     question: String,
     /// The facts that decide it, from the tool's own query.
     preview: Value,
-    /// When the answer is taken to be no, RFC 3339.
-    deadline: String,
+    /// When the answer is taken to be no, RFC 3339; null: never.
+    deadline: Option<String>,
+    /// `agent` or `workflow`.
+    source: &'static str,
+    /// The state of the workflow that asks.
+    state: Option<String>,
 }
 
 impl QuestionBody {
@@ -99,7 +106,34 @@ impl QuestionBody {
             input: question.input.clone(),
             question: question.question.clone(),
             preview: question.preview.clone(),
-            deadline: rfc3339(question.deadline),
+            deadline: Some(rfc3339(question.deadline)),
+            source: "agent",
+            state: None,
+        }
+    }
+
+    /// Returns the question that a task of a workflow is.
+    pub(crate) fn of_task(view: &ExecutionView, task: &OpenTask) -> Self {
+        let mut input = Value::clone(&task.input);
+        if let Value::Object(fields) = &mut input {
+            // Whoever may answer does so here, under their own name, and needs no token.
+            fields.retain(|_, value| value.as_str() != Some(&*task.token));
+        }
+        let said = ["question", "message"].iter().find_map(|name| input.get(*name)?.as_str()).map(ToOwned::to_owned);
+        Self {
+            run_id: view.run.to_string(),
+            session_id: view.execution.to_string(),
+            agent: view.machine_name.to_string(),
+            user_id: view.user.to_string(),
+            call: task.call,
+            kind: "approval",
+            tool: task.state.to_string(),
+            question: said.unwrap_or_else(|| format!("May `{}` of {} go on?", task.state, view.machine_name)),
+            preview: input.get("preview").cloned().unwrap_or_default(),
+            input,
+            deadline: task.deadline.map(rfc3339),
+            source: "workflow",
+            state: Some(task.state.to_string()),
         }
     }
 }

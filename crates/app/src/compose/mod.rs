@@ -1,6 +1,7 @@
 //! The composition root: makes one running instance out of a project folder and a data folder.
 
 mod clock;
+mod files;
 mod models;
 mod policy;
 mod reload;
@@ -245,6 +246,8 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         documents: store.documents(),
         catalog,
         tasks: Some(Arc::new(tasks.mocked.clone())),
+        mock_cases: Some(Arc::new(tasks.mocked.clone())),
+        workflow_files: Some(Arc::new(files::ProjectFiles::new(&setup.project, &definitions))),
         task_mocks: setup.task_mocks.then(|| Arc::new(tasks.mocked.clone()) as Arc<dyn TaskMocks>),
         keys: store.keys(),
         records: store.records(),

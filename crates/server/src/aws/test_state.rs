@@ -9,7 +9,7 @@ use bedplate_core::workflow_event::Variables;
 use bedplate_engine::workflow::trial::{
     Answer, Configuration, Inspection, Mock, Names, Strictness, TrialError, Wanted,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The longest payload, in characters.
@@ -162,14 +162,5 @@ fn inspection(seen: &Inspection) -> Value {
         said.insert("variables".into(), Value::Object(all).to_string().into());
     }
     trial::numbers(seen, &mut said);
-    if let Some(errors) = seen.errors {
-        let fields = [
-            ("catchIndex", errors.catcher.map(|at| at as u64)),
-            ("retryIndex", errors.retrier.map(|at| at as u64)),
-            ("retryBackoffIntervalSeconds", errors.backoff_seconds),
-        ];
-        let there = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?))));
-        said.insert("errorDetails".into(), Value::Object(there.collect()));
-    }
     said.into()
 }

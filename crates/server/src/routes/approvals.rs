@@ -8,7 +8,11 @@ use crate::{
     wire::{QuestionBody, UserParam},
 };
 use axum::{Json, extract::State};
-use bedplate_core::port::journal::{RunQuery, RunStatus};
+use bedplate_core::{
+    id::UserId,
+    port::journal::{RunQuery, RunStatus},
+};
+use bedplate_engine::workflow::OpenTask;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -55,7 +59,46 @@ pub(crate) async fn list(
         }
         match page.cursor {
             Some(next) if approvals.len() < MOST => query.cursor = Some(next),
-            _ => return Ok(Json(ApprovalsBody { approvals })),
+            _ => break,
         }
     }
+    if identity.agents.is_none() {
+        approvals.extend(of_workflows(&app, &identity, query.user).await?);
+    }
+    Ok(Json(ApprovalsBody { approvals }))
+}
+
+/// Returns what running workflows ask of people.
+async fn of_workflows(app: &App, identity: &Identity, user: Option<UserId>) -> Result<Vec<QuestionBody>, ApiError> {
+    let mut query = RunQuery {
+        tenant: identity.tenant.clone(),
+        user,
+        status: Some(RunStatus::Running),
+        limit: PAGE,
+        ..RunQuery::default()
+    };
+    let mut questions = Vec::new();
+    loop {
+        let page = app.runtime().list_executions(query.clone()).await.map_err(super::invoke::run_error)?;
+        for found in page.executions {
+            match app.runtime().execution(&identity.tenant, found.run).await {
+                Ok(view) => {
+                    let asked = view.tasks.iter().filter(|task| is_approval(task));
+                    questions.extend(asked.map(|task| QuestionBody::of_task(&view, task)));
+                }
+                // It was deleted between the two looks.
+                Err(bedplate_runtime::RunError::NotFound) => {}
+                Err(error) => return Err(super::invoke::run_error(error)),
+            }
+        }
+        match page.cursor {
+            Some(next) if questions.len() < MOST => query.cursor = Some(next),
+            _ => return Ok(questions),
+        }
+    }
+}
+
+/// Returns whether a task waits for a person's decision.
+pub(crate) fn is_approval(task: &OpenTask) -> bool {
+    &*task.resource == "arn:aws:states:::bedplate:approval.waitForTaskToken"
 }

@@ -13,6 +13,8 @@ mod embeddings;
 mod estimate;
 pub(crate) mod event_stream;
 mod events;
+mod execution_states;
+mod executions;
 mod health;
 mod info;
 pub(crate) mod invoke;
@@ -29,6 +31,8 @@ mod sessions;
 mod stored_response;
 pub(crate) mod turn_stream;
 mod users;
+mod workflow_test;
+mod workflows;
 
 pub(crate) use self::invoke::shutting_down;
 
@@ -55,6 +59,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
         (name = "agents", description = "Agents and their turns"),
         (name = "sessions", description = "Conversations"),
         (name = "runs", description = "Journals: view, stream, cancel, answer, fork, replay"),
+        (name = "workflows", description = "Workflows in the States Language, and their executions"),
         (name = "models", description = "Models without an agent"),
         (name = "agentcore", description = "Agents as AgentCore has them"),
         (name = "server", description = "The server itself"),
@@ -94,6 +99,17 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(runs::fork))
         .routes(routes!(runs::replay))
         .routes(routes!(approvals::list))
+        .routes(routes!(workflows::list))
+        .routes(routes!(workflows::show, workflows::put, workflows::delete))
+        .routes(routes!(workflows::validate))
+        .routes(routes!(workflow_test::test))
+        .routes(routes!(executions::start))
+        .routes(routes!(executions::list))
+        .routes(routes!(executions::show))
+        .routes(routes!(executions::history))
+        .routes(routes!(executions::stop))
+        .routes(routes!(executions::redrive))
+        .routes(routes!(executions::task))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(models::list))
@@ -138,6 +154,8 @@ pub fn router(app: App) -> Router {
     let document: std::sync::Arc<str> = document.to_pretty_json().unwrap_or_default().into();
     let mut router = router
         .route("/", post(aws::handle))
+        // The same journal under the name that people look for it by.
+        .route("/v1/executions/{run}/events", get(events::events))
         .route("/openapi.json", get(move || openapi::json(document.clone())))
         .route("/docs", get(openapi::docs))
         .route("/assets/{*path}", get(page::asset))

@@ -4,7 +4,10 @@ use crate::{
     ApiError, App,
     access::Identity,
     extract::{JsonBody, Params, identifier, page_size},
-    routes::invoke::{ErrorBody, run_error},
+    routes::{
+        approvals::is_approval,
+        invoke::{ErrorBody, run_error},
+    },
     wire::{QuestionBody, RunBody, TurnSummary, UsageBody, dollars, run_id},
 };
 use axum::{
@@ -13,13 +16,14 @@ use axum::{
     http::StatusCode,
 };
 use bedplate_core::{
+    event::RunKind,
     id::{CallId, RunId, Seq},
     message::{ContentBlock, Message},
     port::journal::{Head, ReadError, RunPage, RunQuery, RunStatus},
 };
-use bedplate_runtime::{AnswerError, Difference, ForkError};
+use bedplate_runtime::{AnswerError, Difference, ForkError, TokenError};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
@@ -168,10 +172,14 @@ pub(crate) async fn cancel(
 pub(crate) struct AnswerRequest {
     /// Whether the call may run.
     approved: bool,
-    /// A word to the model.
+    /// A word to the model, or to the workflow.
     #[serde(default)]
     #[schema(max_length = 4096)]
     note: Option<String>,
+    /// What a workflow's task gives; default: who approved, and the note.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    output: Option<Value>,
 }
 
 /// The answer is committed.
@@ -202,6 +210,9 @@ pub(crate) async fn answer(
     if request.approved {
         identity.check_approver()?;
     }
+    if head.kind == RunKind::Workflow {
+        return answer_task(&app, &identity, run_id(&run)?, call, request).await;
+    }
     let answered = app
         .runtime()
         .answer(&identity.tenant, head.run.id, call, request.approved, Some(identity.actor()), request.note)
@@ -213,6 +224,38 @@ pub(crate) async fn answer(
             format!("call {call} waits for no answer: it was answered, its deadline passed, or it never asked"),
         )),
         Err(AnswerError::Run(error)) => Err(run_error(error)),
+    }
+}
+
+/// Answers for the task of a workflow that asks a person.
+async fn answer_task(
+    app: &App,
+    identity: &Identity,
+    run: RunId,
+    call: CallId,
+    request: AnswerRequest,
+) -> Result<Json<AnswerBody>, ApiError> {
+    let not_open = || {
+        let message =
+            format!("call {call} waits for no answer: it was answered, its deadline passed, or it never asked");
+        ApiError::conflict("question_not_open", message)
+    };
+    let view = app.runtime().execution(&identity.tenant, run).await.map_err(run_error)?;
+    let task = view.tasks.iter().find(|task| task.call == call && is_approval(task)).ok_or_else(not_open)?;
+    let by = identity.actor();
+    let said = if request.approved {
+        let usual = || json!({ "approved": true, "by": by.as_str(), "note": request.note });
+        let output = Arc::new(request.output.unwrap_or_else(usual));
+        app.runtime().task_succeeded(&identity.tenant, &task.token, output).await
+    } else {
+        let cause = request.note.unwrap_or_else(|| format!("refused by {by}"));
+        let error = Some("Approval.Refused".into());
+        app.runtime().task_failed(&identity.tenant, &task.token, error, Some(cause.into())).await
+    };
+    match said {
+        Ok(()) => Ok(Json(AnswerBody { answered: true })),
+        Err(TokenError::Invalid | TokenError::TimedOut) => Err(not_open()),
+        Err(TokenError::Run(error)) => Err(run_error(error)),
     }
 }
 
