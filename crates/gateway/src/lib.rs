@@ -43,6 +43,7 @@ pub use route::{
         Accept, AdmissionConfig, Aggregate, DegradeConfig, ModelPolicy, RouteConfig, Rule, Sticky, Strategy, TierConfig,
     },
     facts::knows_language,
+    file::RouteFileError,
     guard::{GuardPolicy, ModelHealth},
     learned::{Example, Prompt, Report, Router},
     pick::Metric,

@@ -87,6 +87,9 @@ pub struct ModelConfig {
     pub base_url: Option<String>,
     /// The most output tokens of a reply.
     pub max_tokens: Option<u32>,
+    /// What the file says of it for routes: an object with the keys `jurisdictions`, `context_tokens`,
+    /// `max_concurrency`, `adaptive_concurrency` and `breaker`, as far as they are there; else null.
+    pub policy: Value,
 }
 
 /// Who provides a model.
@@ -132,6 +135,8 @@ pub enum RouteTarget {
     Rehearsal,
     /// A model by its name in the file.
     Model(String),
+    /// More than a name: the table as the file has it, checked, for the gateway.
+    Strategy(Value),
 }
 
 /// A SQLite database that tools use.

@@ -5,7 +5,7 @@ use crate::{
     fields::{Fields, check_name},
     node::{Data, Entry, Node},
     problem::{Place, Source},
-    task_config, usage_file,
+    route_file, task_config, usage_file,
 };
 use std::{
     collections::BTreeMap,
@@ -36,11 +36,14 @@ pub fn read(source: Source<'_>, table: Node, folder: &Path) -> (Config, Places) 
         }
         declared.push(name);
     }
+    let mut routes = BTreeMap::new();
     for (name, fields) in named(&mut fields, "routes", "a route") {
-        if let Some(target) = route(fields, &declared) {
-            config.routes.insert(name, target);
+        if let Some(route) = route_file::route(fields, folder) {
+            routes.insert(name, route);
         }
     }
+    route_file::check_names(source, &declared, &routes);
+    config.routes = routes.into_iter().map(|(name, route)| (name, route.target)).collect();
     config.routes.entry("default".to_owned()).or_insert(RouteTarget::Auto);
     if let Some(table) = fields.table("model_ids") {
         config.model_ids = model_ids(table, &config.routes);
@@ -91,22 +94,6 @@ fn server(mut table: Fields<'_>) -> ServerConfig {
     let allowed_hosts = table.texts("allowed_hosts").into_iter().map(|text| text.value).collect();
     table.finish();
     ServerConfig { listen, allowed_origins, allowed_hosts }
-}
-
-fn route(mut table: Fields<'_>, declared: &[String]) -> Option<RouteTarget> {
-    let target = table.required_text("model").map(|target| match target.value.as_str() {
-        "auto" => RouteTarget::Auto,
-        "rehearsal" => RouteTarget::Rehearsal,
-        name => {
-            if !declared.iter().any(|model| model == name) {
-                let known = declared.iter().map(String::as_str).chain(["auto", "rehearsal"]);
-                table.source.unknown(target.place, "unknown_model", "model", name, known);
-            }
-            RouteTarget::Model(target.value)
-        }
-    });
-    table.finish();
-    target
 }
 
 fn model_ids(mut table: Fields<'_>, routes: &BTreeMap<String, RouteTarget>) -> BTreeMap<String, String> {
@@ -189,8 +176,9 @@ fn model(mut fields: Fields<'_>) -> Option<ModelConfig> {
         let hint = "write api_key_env = \"NAME\" and set that variable in the environment";
         source.error_with(entry.place, "secret_in_file", "a key does not belong in this file", hint);
     }
+    let policy = route_file::model_policy(&mut fields);
     fields.finish();
-    Some(ModelConfig { provider: provider?, model, api_key_env, base_url, max_tokens })
+    Some(ModelConfig { provider: provider?, model, api_key_env, base_url, max_tokens, policy })
 }
 
 fn seed(source: Source<'_>, folder: &Path, name: &str, place: Place) -> Option<PathBuf> {

@@ -49,6 +49,11 @@ impl<'a> Fields<'a> {
         std::mem::take(&mut self.entries)
     }
 
+    /// Returns what is left as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        self.entries.iter().map(|entry| (entry.key.clone(), entry.node.json())).collect()
+    }
+
     /// Takes a table.
     pub fn table(&mut self, key: &'static str) -> Option<Fields<'a>> {
         let entry = self.take(key)?;

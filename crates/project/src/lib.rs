@@ -20,6 +20,7 @@ mod node;
 mod parse;
 mod problem;
 mod prompt_file;
+mod route_file;
 mod sql;
 mod task_config;
 mod template;

@@ -4,13 +4,13 @@ use super::Setup;
 use crate::error::{Error, Kind};
 use bedplate_core::port::model::Model;
 use bedplate_gateway::{
-    Config, Endpoint, Gateway, ModelConfig, ProviderConfig, RouteConfig, Secret,
+    Config, Endpoint, Gateway, ModelConfig, ModelPolicy, ProviderConfig, RouteConfig, RouteFileError, Secret,
     config::{AUTO, REHEARSAL},
     discover::{self, OLLAMA},
     script::Script,
 };
 use bedplate_project::{Project, Provider, RouteTarget};
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// Returns the gateway's configuration of a project in `folder`.
 ///
@@ -20,20 +20,29 @@ pub fn config(project: &Project, folder: &Path) -> Result<Config, Error> {
     let models = project.config.models.iter();
     let models =
         models.map(|(name, model)| Ok((name.clone(), one(name, model, folder)?))).collect::<Result<_, Error>>()?;
-    let routes = project.config.routes.iter().map(|(name, target)| {
-        let target = match target {
-            RouteTarget::Auto => AUTO.to_owned(),
-            RouteTarget::Rehearsal => REHEARSAL.to_owned(),
-            RouteTarget::Model(model) => model.clone(),
+    let mut policies = BTreeMap::new();
+    for (name, model) in &project.config.models {
+        let policy = ModelPolicy::from_table(&model.policy).map_err(|error| wrong("models", name, &error))?;
+        policies.insert(name.clone(), policy);
+    }
+    let mut routes = BTreeMap::new();
+    for (name, target) in &project.config.routes {
+        let route = match target {
+            RouteTarget::Auto => AUTO.into(),
+            RouteTarget::Rehearsal => REHEARSAL.into(),
+            RouteTarget::Model(model) => model.as_str().into(),
+            RouteTarget::Strategy(table) => {
+                let read = |file: &str| std::fs::read_to_string(folder.join(file)).map_err(|error| error.to_string());
+                RouteConfig::from_table(table, read).map_err(|error| wrong("routes", name, &error))?
+            }
         };
-        (name.clone(), RouteConfig::from(target))
-    });
-    Ok(Config {
-        models,
-        routes: routes.collect(),
-        policy: super::policy::policy(&project.config.usage)?,
-        ..Config::default()
-    })
+        routes.insert(name.clone(), route);
+    }
+    Ok(Config { models, policies, routes, policy: super::policy::policy(&project.config.usage)? })
+}
+
+fn wrong(table: &str, name: &str, error: &RouteFileError) -> Error {
+    Error::new(Kind::Problems, format!("[{table}.{name}] of bedplate.toml cannot be used: {error}"))
 }
 
 fn one(name: &str, model: &bedplate_project::ModelConfig, folder: &Path) -> Result<ModelConfig, Error> {

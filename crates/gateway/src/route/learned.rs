@@ -126,6 +126,20 @@ impl Router {
         sigmoid(self.bias + known.sum::<f32>())
     }
 
+    /// Reads what [`Router::train`] made, as JSON.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let router: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if router.version != 1 {
+            return Err(format!("its version is {}, and only 1 can be read", router.version));
+        }
+        let sound = router.weights.len() == BUCKETS + SHAPES
+            && router.weights.iter().chain([&router.bias, &router.threshold]).all(|number| number.is_finite());
+        if sound { Ok(router) } else { Err("its numbers are not those of a router".into()) }
+    }
+
     /// Returns whether the strong model should be asked.
     #[must_use]
     pub fn is_difficult(&self, prompt: &Prompt) -> bool {

@@ -15,6 +15,7 @@ mod degrade;
 pub(crate) mod dice;
 mod ensemble;
 pub(crate) mod facts;
+pub(crate) mod file;
 pub(crate) mod guard;
 mod hold;
 pub(crate) mod learned;

@@ -6,5 +6,6 @@ mod control;
 mod discovery;
 mod routes;
 mod scripts;
+mod strategies;
 mod support;
 mod upstreams;
