@@ -42,6 +42,7 @@ pub use route::{
     config::{
         Accept, AdmissionConfig, Aggregate, DegradeConfig, ModelPolicy, RouteConfig, Rule, Sticky, Strategy, TierConfig,
     },
+    experience::examples,
     facts::knows_language,
     file::RouteFileError,
     guard::{GuardPolicy, ModelHealth},

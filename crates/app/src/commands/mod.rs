@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod init;
 pub mod keys;
 pub mod openapi;
+pub mod routes;
 pub mod runs;
 pub mod sessions;
 pub mod up;

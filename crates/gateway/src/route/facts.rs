@@ -60,6 +60,26 @@ pub(crate) fn last_words(request: &ModelRequest) -> String {
     text
 }
 
+/// Returns what the user said last in the messages of a request of any dialect, bounded; none when nobody said anything.
+pub(crate) fn last_words_of_json(messages: &serde_json::Value) -> Option<String> {
+    let text_of = |content: &serde_json::Value| match content.as_array() {
+        None => content.as_str().map(str::to_owned),
+        Some(blocks) => {
+            let texts: Vec<&str> = blocks.iter().filter_map(|block| block.get("text")?.as_str()).collect();
+            (!texts.is_empty()).then(|| texts.join("\n\n"))
+        }
+    };
+    let mut text = match messages.as_array() {
+        None => messages.as_str()?.to_owned(),
+        Some(messages) => {
+            let mut users = messages.iter().rev().filter(|message| message["role"] == "user");
+            users.find_map(|message| text_of(&message["content"]))?
+        }
+    };
+    text.truncate(text.floor_char_boundary(LOOK));
+    Some(text)
+}
+
 /// Returns the language of `text` as ISO 639-3 says it, if it can be told.
 pub(crate) fn language(text: &str) -> Option<&'static str> {
     whatlang::detect(text).filter(whatlang::Info::is_reliable).map(|info| info.lang().code())

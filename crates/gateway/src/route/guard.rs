@@ -16,7 +16,10 @@ use futures::{
     channel::oneshot,
     future::{Either, select},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// How a model is watched over.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -33,6 +36,8 @@ pub(crate) struct Guard {
     pub(crate) breaker: Breaker,
     pub(crate) concurrency: Arc<Concurrency>,
     pub(crate) health: Health,
+    /// What kind of failure was the last. Its words stay with the caller who met it.
+    last_failure: Mutex<Option<ModelErrorKind>>,
 }
 
 /// How a model does.
@@ -77,6 +82,7 @@ impl Guard {
             breaker: Breaker::new(policy.breaker),
             concurrency: Concurrency::new(policy.concurrency),
             health: Health::default(),
+            last_failure: Mutex::default(),
         })
     }
 
@@ -160,7 +166,11 @@ impl Guard {
         let now = clock.now();
         let admission = self.breaker.admit(now, last_resort);
         if let Admission::No { after } = admission {
-            return Err(later(ModelErrorKind::Unavailable, "the model has failed too often of late", after));
+            let last = *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = last.map_or("unknown", ModelErrorKind::code);
+            let message =
+                format!("the model has failed too often of late (last: {last}) and is left alone for a while");
+            return Err(later(ModelErrorKind::Unavailable, &message, after));
         }
         self.health.begin(tokens);
         Ok(Visit {
@@ -208,7 +218,11 @@ impl Visit {
             | ModelErrorKind::BrokenStream
             | ModelErrorKind::InvalidReply => Outcome::Failure,
         };
-        self.guard.health.outcome(self.outcome == Outcome::Failure);
+        let failed = self.outcome == Outcome::Failure;
+        self.guard.health.outcome(failed);
+        if failed {
+            *self.guard.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.kind);
+        }
         if matches!(error.kind, ModelErrorKind::RateLimited | ModelErrorKind::Unavailable) {
             self.permit.note(Sample::Overloaded);
             if let Some(wait) = error.retry_after {

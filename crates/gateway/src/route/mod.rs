@@ -14,6 +14,7 @@ pub(crate) mod config;
 mod degrade;
 pub(crate) mod dice;
 mod ensemble;
+pub(crate) mod experience;
 pub(crate) mod facts;
 pub(crate) mod file;
 pub(crate) mod guard;

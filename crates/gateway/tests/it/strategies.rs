@@ -123,9 +123,14 @@ async fn pain_27_a_client_that_hangs_up_cancels_upstream_through_a_route() {
 #[tokio::test]
 async fn a_hedge_asks_a_second_model_and_cancels_the_slow_one() {
     let mut slow = Upstream::start(vec![Act::AwaitClose]).await;
+    let clock = SimClock::default();
+    let options = Options { clock: Arc::new(clock.clone()), ..options() };
     let models = [("slow", remote(true, &slow.base)), ("quick", says("first"))];
-    let gateway = gateway(&models, "model = \"slow\"\nfallback = [\"quick\"]\nhedge_ms = 20");
-    let (reply, noted) = noted(&gateway, hello()).await.unwrap();
+    let gateway = of(&models, "model = \"slow\"\nfallback = [\"quick\"]\nhedge_ms = 800", options);
+    let call = tokio::spawn(async move { noted(&gateway, hello()).await });
+    slow.requests.recv().await.unwrap();
+    clock.advance(Duration::from_millis(801));
+    let (reply, noted) = call.await.unwrap().unwrap();
     assert_eq!((reply.message.text().as_str(), noted.target.as_deref()), ("first", Some("quick")));
     slow.closed.recv().await.unwrap();
 }
@@ -252,9 +257,18 @@ async fn a_cascade_stops_where_an_answer_passes() {
 #[tokio::test]
 async fn the_majority_answers_and_who_is_late_is_cancelled() {
     let mut late = Upstream::start(vec![Act::AwaitClose]).await;
-    let models = [("a", says("Paris.")), ("b", remote(true, &late.base)), ("c", says("paris"))];
+    let clock = SimClock::default();
+    let options = Options { clock: Arc::new(clock.clone()), ..options() };
+    let slowly = |text: &str| {
+        scripted(&format!("[[step]]\ntext = {text:?}\ndelay_ms = 100\nusage = {{ input = 10, output = 5 }}\n"))
+    };
+    let models = [("a", slowly("Paris.")), ("b", remote(true, &late.base)), ("c", slowly("paris"))];
     let text = "strategy = \"ensemble\"\nmodels = [\"a\", \"b\", \"c\"]\naggregate = \"majority\"";
-    let (reply, noted) = noted(&gateway(&models, text), hello()).await.unwrap();
+    let gateway = of(&models, text, options);
+    let call = tokio::spawn(async move { noted(&gateway, hello()).await });
+    late.requests.recv().await.unwrap();
+    clock.advance(Duration::from_millis(100));
+    let (reply, noted) = call.await.unwrap().unwrap();
     assert_eq!((reply.message.text().as_str(), reason(&noted)), ("Paris.", "ensemble: a, 2 of 2 agree"));
     assert_eq!(reply.usage.input, 20, "who lost is paid for, too");
     late.closed.recv().await.unwrap();
