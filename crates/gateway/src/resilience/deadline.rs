@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The waits that a route sets besides those of the connection itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waits {
-    /// From the call until the first token of its answer, for each attempt.
+    /// From the call until the first token of its answer, for each attempt of a call that streams.
     pub first_token: Option<Duration>,
     /// Between two pieces of an answer.
     pub idle: Option<Duration>,

@@ -187,7 +187,7 @@ impl<'a> Builder<'a> {
     fn pursuit(&self, config: &RouteConfig, retry: RetryPolicy) -> Pursuit {
         Pursuit {
             retry,
-            budget: RetryBudget::new(config.retry_percent, 10),
+            budget: RetryBudget::new(config.retry_percent, if config.retry_percent == 0 { 0 } else { RESERVE }),
             waits: config.waits,
             hedge: config.hedge,
             clock: Arc::clone(self.clock),
@@ -195,6 +195,9 @@ impl<'a> Builder<'a> {
         }
     }
 }
+
+/// How many repeats a quiet route has at hand.
+const RESERVE: u32 = 10;
 
 fn chooser(route: &str, strategy: &Strategy) -> Result<Chooser, ConfigError> {
     Ok(match strategy {

@@ -198,7 +198,8 @@ impl Pursuit {
             let left = deadline.since(now);
             now.after(if others { left / 2 } else { left })
         });
-        let until = self.waits.of_first_token(now, share);
+        // A whole answer begins when it is made; how long that takes is for the call's deadline to say.
+        let until = if call.stream { self.waits.of_first_token(now, share) } else { share };
         let notes = Arc::clone(&call.notes);
         let terms = Terms { until, idle: self.waits.idle, whole: !call.stream };
         let opened = match until {
