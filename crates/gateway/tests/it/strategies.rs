@@ -331,7 +331,9 @@ async fn a_request_that_is_too_long_goes_to_the_model_that_can_read_it() {
         ("default".to_owned(), route("model = \"small\"\nlarger = \"large\"")),
         ("surprised".to_owned(), route("model = \"full\"\nlarger = \"large\"")),
     ];
-    let gateway = Gateway::new(Config { models: models.into(), policies, routes: routes.into() }, options()).unwrap();
+    let gateway =
+        Gateway::new(Config { models: models.into(), policies, routes: routes.into(), ..Config::default() }, options())
+            .unwrap();
     assert_eq!(reply(&gateway, hello()).await.unwrap().message.text(), "small");
     let long = call_of(vec![Message::user("word ".repeat(200))], &[]);
     assert_eq!(reply(&gateway, long).await.unwrap().message.text(), "large");
@@ -415,6 +417,7 @@ async fn no_strategy_sends_a_call_out_of_its_jurisdiction() {
                     ("nested".to_owned(), route("model = \"abroad\"\nfallback = [\"auto\", \"home\"]")),
                 ]
                 .into(),
+                ..Config::default()
             },
             options(),
         )
