@@ -81,11 +81,12 @@ def test_a_fan_out_ends_with_a_draft(target):
     assert output["answer"].strip() and 1 <= output["rounds"] <= 3
 
 
-def test_a_batch_reads_and_writes_files(target):
+def test_a_batch_reads_its_items_from_a_file(target):
     done = flow("run", "review-batch", *target, "--json")
     assert done.returncode == 0, done.stderr
-    written = list((target[0] / "data" / "scored").rglob("*.json"))
-    assert any("SUCCEEDED" in file.name for file in written), written
+    stars = [json.loads(line)["stars"] for line in (target[0] / "data" / "reviews.jsonl").open()]
+    output = json.loads(done.stdout)["output"]
+    assert [int(item["score"]) for item in output] == [given * 20 for given in stars], output
 
 
 def test_a_state_is_tested_alone(target):

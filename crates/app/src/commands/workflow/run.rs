@@ -95,14 +95,13 @@ pub(super) async fn follow(client: &Client, started: &Value, last: Option<u64>, 
 
 /// Returns whether nothing goes on without somebody from outside.
 fn only_waits(execution: &Value) -> bool {
-    let asked = execution["questions"].as_array().is_some_and(|questions| !questions.is_empty());
     let tasks = execution["tasks"].as_array().map(Vec::as_slice).unwrap_or_default();
     let outside = |task: &&Value| task["kind"] == "approval" || task["kind"] == "callback";
     let running = tasks.iter().any(|task| !outside(&task));
     let moves = execution["states"].as_object().into_iter().flatten().any(|(_, state)| {
         state["status"] == "retrying" || (state["status"] == "waiting" && state.get("token").is_none())
     });
-    (asked || tasks.iter().any(|task| outside(&task))) && !running && !moves
+    tasks.iter().any(|task| outside(&task)) && !running && !moves
 }
 
 /// Writes one line about an event that people care for to standard error.

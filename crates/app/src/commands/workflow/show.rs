@@ -88,19 +88,30 @@ pub(super) fn execution(execution: &Value) {
     }
 }
 
+/// The resource of a task that a person decides.
+const APPROVAL: &str = "arn:aws:states:::bedplate:approval.waitForTaskToken";
+
 /// Says what an execution waits for, and how that is answered.
 pub(super) fn waiting(execution: &Value) {
     let id = execution["id"].as_str().unwrap_or_default();
-    for question in execution["questions"].as_array().into_iter().flatten() {
-        let asked = question["question"].as_str().unwrap_or_default();
-        let run = question["run_id"].as_str().unwrap_or(id);
-        say(format!("waits for a person: {}", one_line(asked, 200)));
-        say(format!("  bedplate runs answer {run} {} --approve", question["call"]));
-    }
     for task in execution["tasks"].as_array().into_iter().flatten() {
         let part = |name: &str| one_line(task[name].as_str().unwrap_or_default(), 400);
-        if part("kind") != "approval" && part("kind") != "task" {
+        if task["resource"] == APPROVAL {
+            let asked = ["question", "message"].iter().find_map(|name| task["input"][*name].as_str());
+            say(format!(
+                "waits for a person: {}",
+                one_line(asked.unwrap_or_else(|| task["state"].as_str().unwrap_or("?")), 200)
+            ));
+            say(format!("  bedplate runs answer {id} {} --approve", task["call"]));
+        } else if part("kind") != "task" {
             say(format!("waits for a {}: state {}, token {}", part("kind"), part("state"), part("token")));
+        }
+    }
+    // A turn of an agent that the execution waits for may wait for a person itself.
+    for child in execution["children"].as_array().into_iter().flatten() {
+        if child["status"] == "waiting" {
+            let part = |name: &str| one_line(child[name].as_str().unwrap_or_default(), 60);
+            say(format!("the {} {} waits for a person: bedplate runs show {}", part("kind"), part("name"), part("id")));
         }
     }
 }
