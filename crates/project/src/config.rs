@@ -90,6 +90,25 @@ pub struct ModelConfig {
     /// What the file says of it for routes: an object with the keys `jurisdictions`, `context_tokens`,
     /// `max_concurrency`, `adaptive_concurrency` and `breaker`, as far as they are there; else null.
     pub policy: Value,
+    /// The region of AWS; absent: what `AWS_REGION` or `AWS_DEFAULT_REGION` says.
+    pub region: Option<String>,
+    /// The version of Azure's API.
+    pub api_version: Option<String>,
+    /// The name of a SageMaker endpoint; absent: `model`.
+    pub endpoint: Option<String>,
+    /// The variables of an access key of AWS; absent: the usual ones.
+    pub aws: AwsEnv,
+}
+
+/// The environment variables that hold an access key of AWS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwsEnv {
+    /// The key's id; absent: `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: Option<String>,
+    /// Its secret; absent: `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: Option<String>,
+    /// The token of a temporary key; absent: `AWS_SESSION_TOKEN`.
+    pub session_token: Option<String>,
 }
 
 /// Who provides a model.
@@ -99,6 +118,26 @@ pub enum Provider {
     Anthropic,
     /// OpenAI's Chat Completions API, or a server that speaks it.
     OpenAi,
+    /// Amazon Bedrock: Converse.
+    Bedrock,
+    /// A SageMaker endpoint that speaks Chat Completions.
+    SageMaker,
+    /// Azure OpenAI; `model` is the deployment.
+    Azure,
+    /// Google's Gemini at its compatible endpoint.
+    Gemini,
+    /// vLLM.
+    Vllm,
+    /// SGLang.
+    SgLang,
+    /// Ollama.
+    Ollama,
+    /// llama.cpp's server.
+    LlamaCpp,
+    /// LiteLLM's proxy.
+    LiteLlm,
+    /// Any other server of Chat Completions.
+    Compatible,
     /// The embedded stand-in.
     Rehearsal,
     /// Replies from a file, for tests.
@@ -106,15 +145,56 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// All of them.
+    const ALL: [Self; 14] = [
+        Self::Anthropic,
+        Self::OpenAi,
+        Self::Bedrock,
+        Self::SageMaker,
+        Self::Azure,
+        Self::Gemini,
+        Self::Vllm,
+        Self::SgLang,
+        Self::Ollama,
+        Self::LlamaCpp,
+        Self::LiteLlm,
+        Self::Compatible,
+        Self::Rehearsal,
+        Self::Scripted,
+    ];
+
     /// The words for all of them.
-    pub(crate) const WORDS: [&'static str; 4] = ["anthropic", "openai", "rehearsal", "scripted"];
+    pub(crate) const WORDS: [&'static str; 14] = {
+        let mut words = [""; 14];
+        let mut at = 0;
+        while at < words.len() {
+            words[at] = Self::ALL[at].as_str();
+            at += 1;
+        }
+        words
+    };
+
+    /// Returns whether nobody can guess where it is.
+    pub(crate) fn needs_base_url(self) -> bool {
+        matches!(self, Self::Azure | Self::Compatible)
+    }
 
     /// Returns the word for it in the file.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
+            Self::Bedrock => "bedrock",
+            Self::SageMaker => "sagemaker",
+            Self::Azure => "azure",
+            Self::Gemini => "gemini",
+            Self::Vllm => "vllm",
+            Self::SgLang => "sglang",
+            Self::Ollama => "ollama",
+            Self::LlamaCpp => "llama_cpp",
+            Self::LiteLlm => "litellm",
+            Self::Compatible => "openai_compatible",
             Self::Rehearsal => "rehearsal",
             Self::Scripted => "scripted",
         }
@@ -122,7 +202,7 @@ impl Provider {
 
     /// Returns the one that `word` means.
     pub(crate) fn of(word: &str) -> Option<Self> {
-        [Self::Anthropic, Self::OpenAi, Self::Rehearsal, Self::Scripted].into_iter().find(|one| one.as_str() == word)
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Reading `bedplate.toml`.
 
 use crate::{
-    config::{Config, DatabaseConfig, ModelConfig, Provider, RouteTarget, ServerConfig},
+    config::{Config, DatabaseConfig, RouteTarget, ServerConfig},
     fields::{Fields, check_name},
+    model_table,
     node::{Data, Entry, Node},
     problem::{Place, Source},
     route_file, task_config, usage_file,
@@ -31,7 +32,7 @@ pub fn read(source: Source<'_>, table: Node, folder: &Path) -> (Config, Places) 
     // A model that is declared with a mistake is still known; the mistake says enough.
     let mut declared = Vec::new();
     for (name, fields) in named(&mut fields, "models", "a model") {
-        if let Some(model) = model(fields) {
+        if let Some(model) = model_table::model(fields) {
             config.models.insert(name.clone(), model);
         }
         declared.push(name);
@@ -148,37 +149,6 @@ fn named<'a>(fields: &mut Fields<'a>, key: &'static str, what: &str) -> Vec<(Str
         }
     }
     found
-}
-
-fn model(mut fields: Fields<'_>) -> Option<ModelConfig> {
-    let source = fields.source;
-    let provider = fields.has("provider").then(|| fields.word("provider", &Provider::WORDS));
-    if provider.is_none() {
-        source.error(fields.place, "missing_key", "the key \"provider\" is missing");
-    }
-    let provider = provider.flatten().and_then(Provider::of);
-    let model = match provider {
-        Some(Provider::Rehearsal) => fields.text("model").map_or_else(|| "rehearsal".to_owned(), |text| text.value),
-        _ => fields.required_text("model").map(|text| text.value).unwrap_or_default(),
-    };
-    let base_url = fields.text("base_url").map(|url| {
-        if !url.value.starts_with("http://") && !url.value.starts_with("https://") {
-            source.error(url.place, "invalid_value", "\"base_url\" must begin with http:// or https://");
-        }
-        url.value
-    });
-    let api_key_env = fields.text("api_key_env").map(|text| text.value);
-    let max_tokens = fields.integer("max_tokens", 1..=1_000_000).and_then(|count| u32::try_from(count).ok());
-    // An author's guess at a key setting is the most dangerous mistake: a secret in a file that is shared.
-    if fields.has("api_key")
-        && let Some(entry) = fields.take("api_key")
-    {
-        let hint = "write api_key_env = \"NAME\" and set that variable in the environment";
-        source.error_with(entry.place, "secret_in_file", "a key does not belong in this file", hint);
-    }
-    let policy = route_file::model_policy(&mut fields);
-    fields.finish();
-    Some(ModelConfig { provider: provider?, model, api_key_env, base_url, max_tokens, policy })
 }
 
 fn seed(source: Source<'_>, folder: &Path, name: &str, place: Place) -> Option<PathBuf> {

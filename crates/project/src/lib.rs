@@ -16,6 +16,7 @@ mod init;
 mod json_place;
 mod load;
 mod mocks_file;
+mod model_table;
 mod node;
 mod parse;
 mod problem;
@@ -30,7 +31,7 @@ mod usage_file;
 mod watch;
 mod workflow_file;
 
-pub use config::{Config, DatabaseConfig, ModelConfig, Provider, RouteTarget, ServerConfig, WorkflowConfig};
+pub use config::{AwsEnv, Config, DatabaseConfig, ModelConfig, Provider, RouteTarget, ServerConfig, WorkflowConfig};
 pub use handle::{ProjectHandle, Reload};
 pub use init::InitError;
 pub use load::Project;

@@ -4,7 +4,8 @@ use super::Setup;
 use crate::error::{Error, Kind};
 use bedplate_core::port::model::Model;
 use bedplate_gateway::{
-    Config, Endpoint, Gateway, ModelConfig, ModelPolicy, ProviderConfig, RouteConfig, RouteFileError, Secret,
+    AwsAuth, AwsKeys, BedrockConfig, CompatibleConfig, Config, Endpoint, Gateway, ModelConfig, ModelPolicy,
+    ProviderConfig, RouteConfig, RouteFileError, SageMakerConfig, Secret,
     config::{AUTO, REHEARSAL},
     discover::{self, OLLAMA},
     script::Script,
@@ -51,8 +52,82 @@ fn one(name: &str, model: &bedplate_project::ModelConfig, folder: &Path) -> Resu
         Provider::Scripted => return script(name, &folder.join(&model.model)).map(ModelConfig::scripted),
         Provider::Anthropic => ProviderConfig::Anthropic(endpoint(name, model)?),
         Provider::OpenAi => ProviderConfig::OpenAi(endpoint(name, model)?),
+        Provider::Bedrock => ProviderConfig::Bedrock(BedrockConfig {
+            region: region(name, model)?,
+            endpoint: model.base_url.clone(),
+            auth: bedrock_auth(name, model)?,
+        }),
+        Provider::SageMaker => ProviderConfig::Compatible(CompatibleConfig {
+            endpoint: Endpoint { base_url: model.base_url.clone(), api_key: None },
+            aws: Some(SageMakerConfig {
+                region: region(name, model)?,
+                keys: aws_keys(name, model)?,
+                endpoint_name: model.endpoint.clone(),
+            }),
+            ..CompatibleConfig::of(model.provider.as_str())
+        }),
+        Provider::Azure
+        | Provider::Gemini
+        | Provider::Vllm
+        | Provider::SgLang
+        | Provider::Ollama
+        | Provider::LlamaCpp
+        | Provider::LiteLlm
+        | Provider::Compatible => ProviderConfig::Compatible(CompatibleConfig {
+            endpoint: endpoint(name, model)?,
+            api_version: model.api_version.clone(),
+            ..CompatibleConfig::of(model.provider.as_str())
+        }),
     };
     Ok(ModelConfig { provider, model: model.model.clone(), max_tokens: model.max_tokens, price: None })
+}
+
+/// Returns the region that the file or the environment names.
+fn region(name: &str, model: &bedplate_project::ModelConfig) -> Result<String, Error> {
+    let said = model.region.clone().or_else(|| environment("AWS_REGION")).or_else(|| environment("AWS_DEFAULT_REGION"));
+    said.ok_or_else(|| {
+        Error::new(Kind::Problems, format!("the model `{name}` needs a region of AWS"))
+            .hint("write region = \"eu-west-1\" at the model, or set AWS_REGION")
+    })
+}
+
+/// Returns how Bedrock lets one in: the bearer's key that the file names; else the access key that it names; else
+/// what the environment has.
+fn bedrock_auth(name: &str, model: &bedplate_project::ModelConfig) -> Result<AwsAuth, Error> {
+    if model.api_key_env.is_some() {
+        let key = endpoint(name, model)?.api_key;
+        return key.map(AwsAuth::Bearer).ok_or_else(|| no_aws_key(name));
+    }
+    match environment("AWS_BEARER_TOKEN_BEDROCK") {
+        Some(token) if model.aws.access_key_id.is_none() => Ok(AwsAuth::Bearer(Secret::from(token))),
+        _ => aws_keys(name, model).map(AwsAuth::Keys),
+    }
+}
+
+fn aws_keys(name: &str, model: &bedplate_project::ModelConfig) -> Result<AwsKeys, Error> {
+    let of = |variable: &Option<String>, usual: &str| environment(variable.as_deref().unwrap_or(usual));
+    let id = of(&model.aws.access_key_id, "AWS_ACCESS_KEY_ID");
+    let secret = of(&model.aws.secret_access_key, "AWS_SECRET_ACCESS_KEY");
+    // The usual token belongs to the usual key; to another key it would be a wrong one.
+    let token = match (&model.aws.access_key_id, &model.aws.session_token) {
+        (Some(_), None) => None,
+        (_, variable) => of(variable, "AWS_SESSION_TOKEN"),
+    };
+    match (id, secret) {
+        (Some(access_key_id), Some(secret)) => Ok(AwsKeys {
+            access_key_id,
+            secret_access_key: Secret::from(secret),
+            session_token: token.map(Secret::from),
+        }),
+        _ => Err(no_aws_key(name)),
+    }
+}
+
+fn no_aws_key(name: &str) -> Error {
+    Error::new(Kind::Problems, format!("the model `{name}` needs an access key of AWS in the environment")).hint(
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for Bedrock also AWS_BEARER_TOKEN_BEDROCK, or take the model \
+         out of bedplate.toml",
+    )
 }
 
 fn endpoint(name: &str, model: &bedplate_project::ModelConfig) -> Result<Endpoint, Error> {

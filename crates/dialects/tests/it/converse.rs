@@ -34,6 +34,16 @@ pub fn decode(frames: &[Frame]) -> Result<Vec<ModelEvent>, StreamError> {
     Ok(out)
 }
 
+/// Decodes a stream whose frames are a kind and a JSON text each.
+pub fn decode_lines(frames: &[(String, String)]) -> Result<Vec<ModelEvent>, StreamError> {
+    let (mut decoder, mut out) = (Decoder::new(NameMap::default(), envelope().model), Vec::new());
+    for (kind, json) in frames {
+        decoder.event(kind, json.as_bytes(), &mut out)?;
+    }
+    decoder.finish(&mut out)?;
+    Ok(out)
+}
+
 pub fn render(reply: &ModelReply) -> Vec<u8> {
     bedrock_converse::encode_reply(reply, 7).to_json()
 }

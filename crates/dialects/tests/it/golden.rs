@@ -24,6 +24,14 @@ fn pretty(body: &[u8]) -> String {
     serde_json::to_string_pretty(&serde_json::from_slice::<Value>(body).unwrap()).unwrap()
 }
 
+fn without_stream(body: &[u8]) -> Value {
+    let mut body: Value = serde_json::from_slice(body).unwrap();
+    let fields = body.as_object_mut().unwrap();
+    fields.remove("stream");
+    fields.remove("stream_options");
+    body
+}
+
 fn dialect_of(name: &str) -> &'static str {
     match name.split_once('-').unwrap().0 {
         "openai" => "openai",
@@ -68,6 +76,21 @@ fn a_request_of_any_dialect_is_said_in_every_dialect() {
             Ok((body, _)) => writeln!(out, "== converse\n{}", pretty(&body.to_json())).unwrap(),
             Err(error) => writeln!(out, "== converse refused: {error}").unwrap(),
         }
+        // Asked for whole, a body differs by what it says of the stream alone.
+        let whole = openai_chat::EncodeOptions { stream: false, ..Default::default() };
+        if let (Ok((streamed, _)), Ok((whole, _))) =
+            (openai_chat::encode_request(&request, options), openai_chat::encode_request(&request, whole))
+        {
+            assert_eq!(without_stream(&streamed.to_json()), without_stream(&whole.to_json()), "{name}");
+            assert_eq!(serde_json::from_slice::<Value>(&whole.to_json()).unwrap().get("stream"), None, "{name}");
+        }
+        let messages = |stream| anthropic_messages::EncodeOptions { stream, ..Default::default() };
+        if let (Ok((streamed, _)), Ok((whole, _))) = (
+            anthropic_messages::encode_request(&request, messages(true)),
+            anthropic_messages::encode_request(&request, messages(false)),
+        ) {
+            assert_eq!(without_stream(&streamed.to_json()), without_stream(&whole.to_json()), "{name}");
+        }
         insta::assert_snapshot!(format!("request__{name}"), out);
     }
 }
@@ -90,10 +113,42 @@ fn a_stream_of_any_dialect_is_streamed_on_in_every_dialect() {
     }
 }
 
+/// Reads a stream of Converse as it stands in a fixture: a frame a line, its kind and its JSON.
+fn frames(body: &[u8]) -> Vec<(String, String)> {
+    let lines = std::str::from_utf8(body).unwrap().lines();
+    lines.map(|line| line.split_once(' ').map(|(kind, json)| (kind.to_owned(), json.to_owned())).unwrap()).collect()
+}
+
+#[test]
+fn a_stream_of_frames_is_streamed_on_in_every_dialect() {
+    for (name, body) in fixtures("frames") {
+        let frames = frames(&body);
+        let events = converse::decode_lines(&frames).unwrap();
+        assert_well_formed(&events);
+        let reply = reply_of(&events);
+        let mut out = format!("== core\n{}\n", serde_json::to_string_pretty(&reply).unwrap());
+        for dialect in DIALECTS {
+            let stream = encode(dialect, &events);
+            writeln!(out, "== {dialect} streamed\n{}", String::from_utf8(stream).unwrap().trim_end()).unwrap();
+            writeln!(out, "== {dialect} whole\n{}", pretty(&render(dialect, &reply))).unwrap();
+        }
+        writeln!(out, "== converse streamed\n{}", converse::lines(&converse::encode(&events))).unwrap();
+        writeln!(out, "== converse whole\n{}", pretty(&converse::render(&reply))).unwrap();
+        insta::assert_snapshot!(format!("frames__{name}"), out);
+        let stop = frames.iter().position(|(kind, _)| kind == "messageStop").unwrap();
+        for end in 0..=stop {
+            assert!(converse::decode_lines(&frames[..end]).is_err(), "{name} ended before frame {end}");
+        }
+    }
+}
+
 #[test]
 fn a_whole_reply_of_any_dialect_is_said_in_every_dialect() {
     for (name, body) in fixtures("replies") {
-        let reply = whole(dialect_of(&name), &body);
+        let reply = match name.starts_with("converse-") {
+            true => converse::whole(&body),
+            false => whole(dialect_of(&name), &body),
+        };
         let mut out = format!("== core\n{}\n", serde_json::to_string_pretty(&reply).unwrap());
         for dialect in DIALECTS {
             writeln!(out, "== {dialect}\n{}", pretty(&render(dialect, &reply))).unwrap();

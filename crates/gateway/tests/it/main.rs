@@ -4,6 +4,8 @@
 mod chaos;
 mod control;
 mod discovery;
+mod passing;
+mod providers;
 mod routes;
 mod scripts;
 mod strategies;

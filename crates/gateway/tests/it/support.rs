@@ -126,6 +126,8 @@ pub struct Upstream {
     pub base: String,
     /// The requests that came, head and body.
     pub requests: mpsc::UnboundedReceiver<(String, serde_json::Value)>,
+    /// Their bodies as they came.
+    pub bodies: mpsc::UnboundedReceiver<String>,
     /// One item for each connection that the other side closed while it was waited for.
     pub closed: mpsc::UnboundedReceiver<()>,
     /// How many connections were made.
@@ -137,16 +139,18 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/v1", listener.local_addr().unwrap());
         let (seen, requests) = mpsc::unbounded_channel();
+        let (said, bodies) = mpsc::unbounded_channel();
         let (hung_up, closed) = mpsc::unbounded_channel();
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
         tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                let (acts, seen, hung_up) = (acts.clone(), seen.clone(), hung_up.clone());
+                let (acts, seen, said, hung_up) = (acts.clone(), seen.clone(), said.clone(), hung_up.clone());
                 tokio::spawn(async move {
-                    while let Some(request) = read_request(&mut connection).await {
-                        let _ = seen.send(request);
+                    while let Some((head, body)) = read_request(&mut connection).await {
+                        let _ = seen.send((head, serde_json::from_str(&body).unwrap_or_default()));
+                        let _ = said.send(body);
                         if !perform(&mut connection, &acts, &hung_up).await {
                             return;
                         }
@@ -154,7 +158,7 @@ impl Upstream {
                 });
             }
         });
-        Self { base, requests, closed, connections }
+        Self { base, requests, bodies, closed, connections }
     }
 }
 
@@ -179,7 +183,7 @@ async fn perform(connection: &mut TcpStream, acts: &[Act], hung_up: &mpsc::Unbou
     false
 }
 
-async fn read_request(connection: &mut TcpStream) -> Option<(String, serde_json::Value)> {
+async fn read_request(connection: &mut TcpStream) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     loop {
         let mut piece = [0; 4096];
@@ -196,7 +200,7 @@ async fn read_request(connection: &mut TcpStream) -> Option<(String, serde_json:
                     .map(|value| value.trim().parse::<usize>().unwrap())
             });
             if body.len() >= length.unwrap_or(0) {
-                return Some((head.to_owned(), serde_json::from_str(body).unwrap_or_default()));
+                return Some((head.to_owned(), body.to_owned()));
             }
         }
     }
