@@ -52,7 +52,7 @@ const CHUNKS: &str = concat!(
 );
 
 fn priced(base: &str) -> ModelConfig {
-    let price = Price { input: 1_000_000, output: 2_000_000, ..Price::default() };
+    let price = Price { input: 1_000_000, output: 2_000_000, cache_read: 0, cache_write: 0 };
     ModelConfig { price: Some(price), ..remote(true, base) }
 }
 

@@ -18,7 +18,7 @@ use bedplate_core::{
         BlockKind, Events, ModelError, ModelErrorKind, ModelEvent, ModelInfo, ModelReply, ModelRequest, ToolChoice,
     },
 };
-use bedplate_dialects::{Envelope, raw};
+use bedplate_dialects::{Envelope, raw::Head};
 use bedplate_runtime::{Live, Started, Subscription, TurnResult, TurnState};
 use futures::StreamExt;
 use std::{
@@ -37,9 +37,8 @@ pub(crate) fn named(model: &str) -> Option<&str> {
     model.strip_prefix(PREFIX)
 }
 
-/// Returns the agent that a body's `model` means.
-pub(crate) fn asked(body: &[u8]) -> Option<String> {
-    let head = raw::head(body).ok()?;
+/// Returns the agent that a request's `model` means.
+pub(crate) fn asked(head: &Head) -> Option<String> {
     named(head.model.as_deref()?).map(str::to_owned)
 }
 

@@ -35,7 +35,8 @@ pub(crate) async fn create(
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
-    if let Some(agent) = agent_model::asked(&body) {
+    let head = passing::head(&body)?;
+    if let Some(agent) = agent_model::asked(&head) {
         let inbound = anthropic_messages::decode_request(&body).map_err(model_call::invalid)?;
         let ask = agent_model::Ask {
             agent,
@@ -50,7 +51,7 @@ pub(crate) async fn create(
         return agent_model::answer(&app, &identity, ask, ("msg_", inbound.stream), events, whole).await;
     }
     let taken = passing::taken(&headers, &["anthropic-version", "anthropic-beta"]);
-    let Inbound { about, call, head } = passing::read(&app, &identity, anthropic_messages::NAME, None, body, taken)?;
+    let Inbound { about, call, head } = passing::read_on(&app, &identity, anthropic_messages::NAME, None, head, body, taken)?;
     let envelope = about.envelope(&app, "msg_");
     if head.stream {
         let writer = Events(anthropic_messages::Encoder::new(envelope));

@@ -45,8 +45,26 @@ pub(crate) fn read(
     body: Bytes,
     headers: Vec<(&'static str, String)>,
 ) -> Result<Inbound, ApiError> {
+    let head = head(&body)?;
+    read_on(app, identity, dialect, model, head, body, headers)
+}
+
+/// Reads what must be known of a request of any dialect.
+pub(crate) fn head(body: &[u8]) -> Result<Head, ApiError> {
+    raw::head(body).map_err(model_call::invalid)
+}
+
+/// Does what [`read`] does with a request whose head is read already.
+pub(crate) fn read_on(
+    app: &App,
+    identity: &Identity,
+    dialect: &'static str,
+    model: Option<&str>,
+    mut head: Head,
+    body: Bytes,
+    headers: Vec<(&'static str, String)>,
+) -> Result<Inbound, ApiError> {
     identity.check_models()?;
-    let mut head = raw::head(&body).map_err(model_call::invalid)?;
     let asked = match model {
         Some(model) => {
             head.model_at = 0..0;
