@@ -16,7 +16,7 @@ PYPI = {
     "vllm-router": "vllm-router==0.1.17",
     "smg": "smg==1.13.*",
     "tensorzero": "tensorzero==2026.6.*",
-    "litellm": "litellm[proxy]==1.109.*",
+    "litellm": "litellm[proxy]==1.106.*",
 }
 LITELLM_KEY = "sk-bench-0000"
 
@@ -310,7 +310,7 @@ general_settings:
   master_key: {LITELLM_KEY}
 """
         )
-        return [self.home / "bin" / "litellm", "--config", "config.yaml", "--host", "127.0.0.1", "--port", self.port]
+        return [self.home / "bin" / "python", self.home / "bin" / "litellm", "--config", "config.yaml", "--host", "127.0.0.1", "--port", self.port]
 
     def environment(self):
         return super().environment() | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
