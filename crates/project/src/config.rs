@@ -28,6 +28,8 @@ pub struct Config {
     pub databases: Vec<DatabaseConfig>,
     /// The names of the secrets that tools may use; values come from the environment.
     pub secrets: Vec<String>,
+    /// Work that nobody waits for.
+    pub bulk: BulkConfig,
     /// After how many days a session that nobody touched is removed, 1 to 36,500; none: never.
     pub retention_days: Option<u32>,
     /// Limits, budgets, caches, prices and the log of model calls.
@@ -72,6 +74,23 @@ pub struct ServerConfig {
     pub allowed_origins: Vec<String>,
     /// `Host` values besides the loopback ones.
     pub allowed_hosts: Vec<String>,
+}
+
+/// How work that nobody waits for (batches and jobs) is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BulkConfig {
+    /// How much of it is under way at once, 1 to 1,024.
+    pub concurrency: u32,
+    /// How many requests begin in a minute at most; none: as many as there is room for.
+    pub per_minute: Option<u32>,
+    /// `host:port`s of webhooks that may be private addresses.
+    pub private_webhooks: Vec<String>,
+}
+
+impl Default for BulkConfig {
+    fn default() -> Self {
+        Self { concurrency: 4, per_minute: None, private_webhooks: Vec::new() }
+    }
 }
 
 /// A model that a route can name.

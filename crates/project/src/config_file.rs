@@ -56,6 +56,14 @@ pub fn read(source: Source<'_>, table: Node, folder: &Path) -> (Config, Places) 
         config.databases.push(DatabaseConfig { name, seed });
     }
     config.databases.sort_by(|a, b| a.name.cmp(&b.name));
+    if let Some(mut bulk) = fields.table("bulk") {
+        let number = |value: i64| u32::try_from(value).ok();
+        let concurrency = bulk.integer("concurrency", 1..=1_024).and_then(number);
+        config.bulk.concurrency = concurrency.unwrap_or(config.bulk.concurrency);
+        config.bulk.per_minute = bulk.integer("per_minute", 1..=1_000_000).and_then(number);
+        config.bulk.private_webhooks = bulk.texts("private_webhooks").into_iter().map(|text| text.value).collect();
+        bulk.finish();
+    }
     if let Some(mut store) = fields.table("store") {
         config.retention_days = store.integer("retention_days", 1..=36_500).and_then(|days| u32::try_from(days).ok());
         store.finish();

@@ -31,7 +31,9 @@ mod usage_file;
 mod watch;
 mod workflow_file;
 
-pub use config::{AwsEnv, Config, DatabaseConfig, ModelConfig, Provider, RouteTarget, ServerConfig, WorkflowConfig};
+pub use config::{
+    AwsEnv, BulkConfig, Config, DatabaseConfig, ModelConfig, Provider, RouteTarget, ServerConfig, WorkflowConfig,
+};
 pub use handle::{ProjectHandle, Reload};
 pub use init::InitError;
 pub use load::Project;

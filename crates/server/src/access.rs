@@ -1,6 +1,6 @@
 //! Who is let in: the source of a request (host, origin) and its credential.
 
-use crate::{App, error::ApiError, key, said::Said, sigv4::Signed};
+use crate::{App, bulk::Acting, error::ApiError, key, said::Said, sigv4::Signed};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts, uri::Authority},
@@ -228,6 +228,9 @@ impl FromRequestParts<App> for Identity {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         let access = &app.0.options.access;
         let said = Said::of(&parts.headers)?;
+        if let Some(Acting(identity)) = parts.extensions.get() {
+            return Ok(identity.clone());
+        }
         if let Some(Signed(key)) = parts.extensions.get() {
             return Ok(Self::of_key(key.clone(), said));
         }

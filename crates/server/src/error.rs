@@ -94,6 +94,7 @@ impl Shape {
             "/agent" | "/prod/agent" => Self::Flat,
             "/" => Self::AwsJson,
             "/v1/chat/completions" | "/v1/responses" | "/v1/embeddings" => Self::OpenAi,
+            _ if ["/v1/files", "/v1/batches"].iter().any(|face| path.starts_with(face)) => Self::OpenAi,
             "/v1/messages" | "/v1/messages/count_tokens" => Self::Anthropic,
             _ if ["/model/", "/runtimes/", "/harnesses/"].iter().any(|face| path.starts_with(face)) => Self::Aws,
             _ if path.starts_with("/v1/responses/") || path.starts_with("/v1/models/") => Self::OpenAi,

@@ -30,6 +30,11 @@ impl Pepper {
         STANDARD.encode(secret)
     }
 
+    /// Returns 32 secret bytes that belong to `name`, for a use that `context` names.
+    pub(crate) fn derived(&self, context: &'static str, name: &str) -> [u8; 32] {
+        *blake3::keyed_hash(&blake3::derive_key(context, &self.0), name.as_bytes()).as_bytes()
+    }
+
     /// Returns whether `secret` is what `hash` was made of, in time that does not depend on where they differ.
     #[must_use]
     pub fn matches(&self, secret: &str, hash: &[u8; 32]) -> bool {

@@ -6,6 +6,7 @@
 pub mod access;
 mod agentcore;
 mod aws;
+mod bulk;
 mod error;
 mod extract;
 mod handover;
@@ -28,6 +29,7 @@ mod workflows;
 
 pub use self::{
     access::Access,
+    bulk::BulkLimits,
     error::ApiError,
     serve::{ServeError, serve},
     state::{App, Options, WorkflowFiles},

@@ -37,6 +37,7 @@ pub struct ServeError(#[from] std::io::Error);
 /// [`ServeError`] when the listener is broken; a single connection's failure never ends the loop.
 pub async fn serve(listener: TcpListener, app: App, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
     let router: Router = crate::routes::router(app.clone());
+    crate::bulk::start(&app, router.clone());
     let graceful = GracefulShutdown::new();
     // Nothing is ever sent: the streams outside of hyper hold clones, and the channel ends with the last.
     let (streaming, mut streams) = mpsc::channel::<Infallible>(1);

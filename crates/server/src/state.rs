@@ -1,6 +1,11 @@
 //! What every handler shares.
 
-use crate::{access::Access, key::Pepper, metrics::Metrics};
+use crate::{
+    access::Access,
+    bulk::{Bulk, BulkLimits},
+    key::Pepper,
+    metrics::Metrics,
+};
 use bedplate_catalog::Catalog;
 use bedplate_core::{
     port::{
@@ -13,6 +18,7 @@ use bedplate_core::{
         model::Model,
         records::{LiveRecords, Records},
         tasks::{TaskMocks, Tasks},
+        webhooks::Webhooks,
     },
     time::Timestamp,
 };
@@ -51,6 +57,10 @@ pub struct Options {
     pub mock_cases: Option<Arc<dyn TaskMocks>>,
     /// Writes the definitions of the project's workflows; none: they cannot be changed here.
     pub workflow_files: Option<Arc<dyn WorkflowFiles>>,
+    /// Servers that callers name.
+    pub webhooks: Arc<dyn Webhooks>,
+    /// How much work that nobody waits for is done at once.
+    pub bulk: BulkLimits,
     /// API keys.
     pub keys: Arc<dyn Keys>,
     /// The records of model calls.
@@ -80,6 +90,8 @@ pub struct App(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) metrics: Metrics,
+    /// Work that nobody waits for.
+    pub(crate) bulk: Bulk,
     /// When the server was made.
     pub(crate) started: Timestamp,
     /// Whether the server stops.
@@ -91,8 +103,8 @@ impl App {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let metrics = Metrics::new(options.runtime.clone());
-        let started = options.clock.now();
-        Self(Arc::new(Shared { options, metrics, started, closing: watch::Sender::new(false) }))
+        let (started, bulk) = (options.clock.now(), Bulk::new(options.bulk));
+        Self(Arc::new(Shared { options, bulk, metrics, started, closing: watch::Sender::new(false) }))
     }
 
     /// Ends the open streams; their clients resume them elsewhere or later.

@@ -7,6 +7,7 @@ mod policy;
 mod reload;
 mod retention;
 mod tasks;
+mod webhooks;
 mod workflow_tool;
 
 use crate::{
@@ -197,6 +198,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     }
 
     let retention_days = project.config.retention_days;
+    let bulk = project.config.bulk.clone();
     let secrets = project.config.secrets.clone();
     let access = access(&project, address);
     let name = project.config.name.clone();
@@ -244,6 +246,8 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         model: gateway.clone(),
         journal: store.journal(),
         documents: store.documents(),
+        webhooks: Arc::new(webhooks::HttpWebhooks::new(bulk.private_webhooks)),
+        bulk: bedplate_server::BulkLimits { concurrency: bulk.concurrency, per_minute: bulk.per_minute },
         catalog,
         tasks: Some(Arc::new(tasks.mocked.clone())),
         mock_cases: Some(Arc::new(tasks.mocked.clone())),

@@ -2,7 +2,7 @@
 
 use super::{models, tasks};
 use bedplate_gateway::Gateway;
-use bedplate_project::{Config, DatabaseConfig, ProjectHandle, ServerConfig, Watcher};
+use bedplate_project::{BulkConfig, Config, DatabaseConfig, ProjectHandle, ServerConfig, Watcher};
 use bedplate_tasks::TaskTable;
 use std::{path::Path, sync::Arc};
 
@@ -43,6 +43,7 @@ struct Opened {
     databases: Vec<DatabaseConfig>,
     secrets: Vec<String>,
     retention_days: Option<u32>,
+    bulk: BulkConfig,
 }
 
 impl Opened {
@@ -52,6 +53,7 @@ impl Opened {
             databases: config.databases.clone(),
             secrets: config.secrets.clone(),
             retention_days: config.retention_days,
+            bulk: config.bulk.clone(),
         }
     }
 
@@ -61,6 +63,7 @@ impl Opened {
             ("[server]", self.server != config.server),
             ("[databases]", self.databases != config.databases),
             ("[secrets]", self.secrets != config.secrets),
+            ("[bulk]", self.bulk != config.bulk),
             ("[store]", self.retention_days != config.retention_days),
         ];
         parts.into_iter().filter_map(|(part, differs)| differs.then_some(part))

@@ -14,6 +14,7 @@ pub mod model;
 pub mod records;
 pub mod tasks;
 pub mod tools;
+pub mod webhooks;
 pub mod workflows;
 
 pub use caller::{CacheControl, Caller, Priority};

@@ -51,7 +51,8 @@ pub(crate) async fn create(
         return agent_model::answer(&app, &identity, ask, ("msg_", inbound.stream), events, whole).await;
     }
     let taken = passing::taken(&headers, &["anthropic-version", "anthropic-beta"]);
-    let Inbound { about, call, head } = passing::read_on(&app, &identity, anthropic_messages::NAME, None, head, body, taken)?;
+    let Inbound { about, call, head } =
+        passing::read_on(&app, &identity, anthropic_messages::NAME, None, head, body, taken)?;
     let envelope = about.envelope(&app, "msg_");
     if head.stream {
         let writer = Events(anthropic_messages::Encoder::new(envelope));

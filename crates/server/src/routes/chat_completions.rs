@@ -44,7 +44,8 @@ pub(crate) async fn create(
         let whole = |reply: &ModelReply, envelope: &Envelope| openai_chat::encode_reply(reply, envelope).to_json();
         return agent_model::answer(&app, &identity, ask, ("chatcmpl-", inbound.stream), chunks, whole).await;
     }
-    let Inbound { about, call, head } = passing::read_on(&app, &identity, openai_chat::NAME, None, head, body, Vec::new())?;
+    let Inbound { about, call, head } =
+        passing::read_on(&app, &identity, openai_chat::NAME, None, head, body, Vec::new())?;
     let envelope = about.envelope(&app, "chatcmpl-");
     if head.stream {
         let writer = Chunks(openai_chat::Encoder::new(envelope, head.include_usage));

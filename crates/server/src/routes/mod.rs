@@ -2,11 +2,11 @@
 
 pub(crate) mod agent;
 mod agent_model;
-mod agents;
+pub(crate) mod agents;
 mod anthropic;
 mod approvals;
 pub(crate) mod bedrock;
-mod chat_completions;
+pub(crate) mod chat_completions;
 mod converse;
 mod costs;
 mod embeddings;
@@ -36,9 +36,11 @@ mod workflows;
 
 pub(crate) use self::invoke::shutting_down;
 
-use crate::{App, agentcore, aws, page, request, sigv4};
+use crate::{App, agentcore, aws, bulk, page, request, sigv4};
 use axum::{
-    Router, middleware,
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
     routing::{get, post},
 };
 use std::time::Duration;
@@ -62,6 +64,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
         (name = "workflows", description = "Workflows in the States Language, and their executions"),
         (name = "models", description = "Models without an agent"),
         (name = "agentcore", description = "Agents as AgentCore has them"),
+        (name = "bulk", description = "Files, batches and jobs: work that nobody waits for"),
         (name = "server", description = "The server itself"),
     )
 )]
@@ -127,6 +130,15 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(responses::input_tokens))
         .routes(routes!(anthropic::create))
         .routes(routes!(anthropic::count_tokens))
+        .routes(routes!(bulk::upload_file, bulk::list_files))
+        .routes(routes!(bulk::show_file, bulk::delete_file))
+        .routes(routes!(bulk::file_content))
+        .routes(routes!(bulk::create_batch, bulk::list_batches))
+        .routes(routes!(bulk::show_batch))
+        .routes(routes!(bulk::cancel_batch))
+        .routes(routes!(bulk::create_job, bulk::list_jobs))
+        .routes(routes!(bulk::show_job))
+        .routes(routes!(bulk::cancel_job))
         .routes(routes!(agentcore::invocations))
         .routes(routes!(agentcore::ping))
         .routes(routes!(agentcore::invoke_runtime))
@@ -167,6 +179,8 @@ pub fn router(app: App) -> Router {
         router = router.route(view, get(page::document));
     }
     router
+        // Every reader of bodies has a bound of its own.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), sigv4::layer))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a handler panicked; this is a fault of ours, please report it");

@@ -1,0 +1,114 @@
+//! The rows of a batch: how a line is read, and how what became of it is written.
+
+use super::door::Answer;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+/// The longest id that a client gives to a row, in bytes.
+const MAX_ID: usize = 256;
+
+/// A row as a client wrote it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Row {
+    pub(super) custom_id: String,
+    method: String,
+    url: String,
+    body: Box<RawValue>,
+}
+
+impl Row {
+    /// Reads a line of a batch for `endpoint`.
+    ///
+    /// # Errors
+    /// A code of OpenAI's, and what is wrong.
+    pub(super) fn read(line: &[u8], endpoint: &str) -> Result<Self, (&'static str, String)> {
+        let row: Self = serde_json::from_slice(line)
+            .map_err(|error| ("invalid_json_line", format!("This line is not parseable as a request: {error}")))?;
+        if row.custom_id.is_empty() || row.custom_id.len() > MAX_ID {
+            return Err(("invalid_custom_id", format!("custom_id must have 1 to {MAX_ID} bytes")));
+        }
+        if row.method != "POST" {
+            return Err(("invalid_method", "The method must be POST".to_owned()));
+        }
+        if row.url != endpoint {
+            return Err(("mismatched_endpoint", format!("The url must be the batch's endpoint, {endpoint}")));
+        }
+        if !row.body.get().trim_start().starts_with('{') {
+            return Err(("invalid_request_body", "The body must be an object".to_owned()));
+        }
+        Ok(row)
+    }
+
+    pub(super) fn body(&self) -> Bytes {
+        Bytes::copy_from_slice(self.body.get().as_bytes())
+    }
+}
+
+/// What became of a row, as it is kept: a mark for how it ended, and the line for the client.
+pub(super) struct Outcome(pub(super) Bytes);
+
+/// The mark of a row that ended well.
+const WELL: u8 = b'+';
+/// The mark of one that did not.
+const BADLY: u8 = b'-';
+
+impl Outcome {
+    /// Returns the outcome of a row that was answered.
+    pub(super) fn answered(id: &str, custom_id: &str, answer: &Answer) -> Self {
+        let body: Value = serde_json::from_slice(&answer.body)
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&answer.body).into_owned()));
+        let well = (200..300).contains(&answer.status);
+        let response = json!({ "status_code": answer.status, "request_id": answer.request_id, "body": body });
+        Self::of(well, &json!({ "id": id, "custom_id": custom_id, "response": response, "error": null }))
+    }
+
+    /// Returns the outcome of a row that was not done.
+    pub(super) fn left_out(id: &str, custom_id: &str, code: &str, message: &str) -> Self {
+        let error = json!({ "code": code, "message": message });
+        Self::of(false, &json!({ "id": id, "custom_id": custom_id, "response": null, "error": error }))
+    }
+
+    fn of(well: bool, line: &Value) -> Self {
+        let mut bytes = vec![if well { WELL } else { BADLY }];
+        bytes.extend_from_slice(line.to_string().as_bytes());
+        bytes.push(b'\n');
+        Self(bytes.into())
+    }
+
+    pub(super) fn is_well(&self) -> bool {
+        self.0.first() == Some(&WELL)
+    }
+
+    /// Returns the line for the client.
+    pub(super) fn line(&self) -> &[u8] {
+        self.0.get(1..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_what_is_wrong_with_it() {
+        let endpoint = "/v1/chat/completions";
+        let good =
+            r#"{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"model":"m", "x" : 1e400}}"#;
+        let row = Row::read(good.as_bytes(), endpoint).expect("it is whole");
+        assert_eq!((row.custom_id.as_str(), &row.body()[..]), ("a", &br#"{"model":"m", "x" : 1e400}"#[..]));
+        for (from, to, code) in [
+            ("POST", "GET", "invalid_method"),
+            ("completions", "other", "mismatched_endpoint"),
+            ("\"a\"", "\"\"", "invalid_custom_id"),
+            ("\"a\"", "5", "invalid_json_line"),
+            ("{\"model\":\"m\", \"x\" : 1e400}", "[]", "invalid_request_body"),
+            ("{\"c", "c", "invalid_json_line"),
+        ] {
+            assert_eq!(
+                Row::read(good.replacen(from, to, 1).as_bytes(), endpoint).err().map(|(code, _)| code),
+                Some(code)
+            );
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! On whose behalf work is done after the request that asked for it is over.
+
+use crate::{ApiError, App, access::Identity, said::Said};
+use axum::http::StatusCode;
+use bedplate_core::{
+    id::{Tenant, UserId},
+    port::Priority,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An identity that needs no credential, in the extensions of a request that the server makes of itself.
+#[derive(Clone)]
+pub(crate) struct Acting(pub(crate) Identity);
+
+/// Whoever asked for work.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Who {
+    pub(super) user: UserId,
+    /// Whether the key is bound to the user.
+    bound: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    team: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    agents: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tags: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    jurisdiction: Option<String>,
+}
+
+impl Who {
+    pub(super) fn of(identity: &Identity, user: Option<&str>) -> Result<Self, ApiError> {
+        let said = identity.said.clone();
+        Ok(Self {
+            user: identity.user(user.or(said.user.as_deref()))?,
+            bound: identity.user.is_some(),
+            key: identity.key.clone(),
+            team: identity.team.clone(),
+            agents: identity.agents.clone(),
+            session: said.session,
+            tags: said.tags,
+            jurisdiction: said.jurisdiction,
+        })
+    }
+
+    /// Returns the identity as it is now: work of a key that was revoked since is not done any more.
+    pub(super) async fn identity(&self, app: &App, tenant: &Tenant) -> Result<Identity, ApiError> {
+        if let Some(id) = &self.key {
+            let found = app.keys().get(id).await.map_err(|error| ApiError::store(&error))?;
+            let now = app.now();
+            let valid =
+                found.is_some_and(|(key, _)| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now));
+            if !valid {
+                return Err(ApiError::new(
+                    StatusCode::UNAUTHORIZED,
+                    "unauthorized",
+                    "the key was revoked or has expired",
+                ));
+            }
+        }
+        Ok(Identity {
+            tenant: tenant.clone(),
+            user: self.bound.then(|| self.user.clone()),
+            agents: self.agents.clone(),
+            admin: false,
+            key: self.key.clone(),
+            team: self.team.clone(),
+            said: Said {
+                user: Some(self.user.to_string()),
+                session: self.session.clone(),
+                tags: self.tags.clone(),
+                jurisdiction: self.jurisdiction.clone(),
+                priority: Priority::Batch,
+                ..Said::default()
+            },
+        })
+    }
+}
