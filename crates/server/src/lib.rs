@@ -26,6 +26,7 @@ mod trial;
 mod usage_query;
 mod wire;
 mod workflows;
+pub mod ws;
 
 pub use self::{
     access::Access,

@@ -153,6 +153,11 @@ impl App {
         &self.0.options.catalog
     }
 
+    /// Returns the routes as the server itself calls them; none before it serves.
+    pub(crate) fn server(&self) -> Option<axum::Router> {
+        self.0.bulk.server()
+    }
+
     pub(crate) fn keys(&self) -> &dyn Keys {
         &*self.0.options.keys
     }

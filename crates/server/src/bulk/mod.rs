@@ -76,6 +76,10 @@ impl Bulk {
         Self { limits, room, next: Mutex::new(Instant::now()), server: OnceLock::new() }
     }
 
+    pub(crate) fn server(&self) -> Option<Router> {
+        self.server.get().cloned()
+    }
+
     /// Waits until another request may begin; there is room for it until the permit is dropped.
     async fn admit(&self) -> Option<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.room).acquire_owned().await.ok()?;

@@ -36,7 +36,7 @@ mod workflows;
 
 pub(crate) use self::invoke::shutting_down;
 
-use crate::{App, agentcore, aws, bulk, page, request, sigv4};
+use crate::{App, agentcore, aws, bulk, page, request, sigv4, ws};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -168,6 +168,8 @@ pub fn router(app: App) -> Router {
         .route("/", post(aws::handle))
         // The same journal under the name that people look for it by.
         .route("/v1/executions/{run}/events", get(events::events))
+        .route("/v1/ws", get(ws::native))
+        .route("/ws", get(ws::container))
         .route("/openapi.json", get(move || openapi::json(document.clone())))
         .route("/docs", get(openapi::docs))
         .route("/assets/{*path}", get(page::asset))
