@@ -136,7 +136,7 @@ def test_a_session_is_stopped_while_its_turn_is_under_way(agentcore, scripted):
     def ask():
         try:
             reply = agentcore.invoke_agent_runtime(
-                agentRuntimeArn=arn("endless"), runtimeSessionId=name, payload=payload("Hi"), runtimeUserId="bob"
+                agentRuntimeArn=arn("hangs"), runtimeSessionId=name, payload=payload("Hi"), runtimeUserId="bob"
             )
             outcome.append(json.loads(reply["response"].read()))
         except botocore.exceptions.ClientError as error:
@@ -148,11 +148,11 @@ def test_a_session_is_stopped_while_its_turn_is_under_way(agentcore, scripted):
     while not scripted.get(f"/v1/runs?q={name}&status=running", token=True).json()["runs"]:
         assert time.monotonic() < deadline, "the turn did not start"
         time.sleep(0.02)
-    stopped = agentcore.stop_runtime_session(agentRuntimeArn=arn("endless"), runtimeSessionId=name)
+    stopped = agentcore.stop_runtime_session(agentRuntimeArn=arn("hangs"), runtimeSessionId=name)
     assert stopped["statusCode"] == 200 and stopped["runtimeSessionId"] == name
     asking.join(20)
     assert not asking.is_alive() and len(outcome) == 1, outcome
-    unknown = lambda: agentcore.stop_runtime_session(agentRuntimeArn=arn("endless"), runtimeSessionId=session())  # noqa: E731
+    unknown = lambda: agentcore.stop_runtime_session(agentRuntimeArn=arn("hangs"), runtimeSessionId=session())  # noqa: E731
     assert refused(unknown) == ("ResourceNotFoundException", 404)
 
 

@@ -55,7 +55,7 @@ def test_a_stream_is_taken_up_after_the_connection_was_lost(scripted):
 
 def test_a_turn_is_cancelled_over_the_connection(scripted):
     ws = opened(scripted)
-    ws.send(type="invoke", id="a", agent="endless", body={"input": "Hi"})
+    ws.send(type="invoke", id="a", agent="hangs", body={"input": "Hi"})
     run_id = ws.until(lambda message: message.get("event") == "started")[-1]["data"]["run_id"]
     ws.send(type="cancel", id="c", run=run_id)
     said = ws.until(ends("a"))
@@ -116,12 +116,12 @@ def test_frames_that_break_the_protocol_end_the_connection_and_nothing_else(scri
 def test_the_number_of_open_requests_is_bounded(scripted):
     ws = opened(scripted)
     for number in range(33):
-        ws.send(type="invoke", id=str(number), agent="endless", body={"input": "Hi"})
+        ws.send(type="invoke", id=str(number), agent="hangs", body={"input": "Hi"})
     refused = ws.until(lambda message: message["type"] == "error")[-1]
     assert refused["code"] == "too_many_streams"
     ws.send(type="invoke", id="1", agent="plain", body={"input": "Hi"})
     assert ws.until(lambda message: message["type"] == "error")[-1]["code"] == "id_in_use"
-    runs = scripted.get("/v1/runs?agent=endless&status=running&limit=200", token=True).json()["runs"]
+    runs = scripted.get("/v1/runs?agent=hangs&status=running&limit=200", token=True).json()["runs"]
     for found in runs:
         scripted.post(f"/v1/runs/{found['run_id']}/cancel", {}, token=True)
     ws.close()
@@ -162,7 +162,7 @@ def test_a_client_says_who_it_is_in_one_of_three_ways_and_a_revoked_key_opens_no
 def test_a_connection_ends_with_a_word_when_the_server_stops(start, scripted):
     server = start(scripted.project)
     ws = opened(server)
-    ws.send(type="invoke", id="a", agent="endless", body={"input": "Hi"})
+    ws.send(type="invoke", id="a", agent="hangs", body={"input": "Hi"})
     ws.until(lambda message: message.get("event") == "started")
     server.process.terminate()
     assert ws.until(lambda message: message["type"] == "error")[-1]["code"] == "shutting_down"
