@@ -17,6 +17,7 @@ use crate::{
     target::deadline_passed,
 };
 use bedplate_core::{
+    message::Usage,
     port::{
         BoxFuture,
         clock::Clock,
@@ -141,7 +142,8 @@ impl Pursuit {
                 Some((at, Ok(answer))) => return Ok((at, answer)),
                 Some((at, Err(error))) => {
                     spent.failed(&order[at], &error);
-                    missed.failed(error);
+                    // What it cost is in the sum now, which the last error gets whole.
+                    missed.failed(ModelError { usage: Usage::default(), ..error });
                     if missed.last_word {
                         return Err(missed);
                     }
