@@ -9,6 +9,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ARTEFACTS, Server, clear, close, launch } from "./harness.mjs";
+import { flows } from "./flows.mjs";
 import { scripted } from "./scripted.mjs";
 import { shop } from "./shop.mjs";
 
@@ -59,8 +60,11 @@ try {
     const server = await new Server(binary, join(here, "project")).start();
     servers.push(server);
     for (const [name, work] of Object.entries(scripted)) await run(name, () => work(server));
+    const machines = await new Server(binary, join(root, "examples", "workflows")).start();
+    servers.push(machines);
+    for (const [name, work] of Object.entries(flows)) await run(name, () => work(machines.url));
   } else {
-    const count = Object.keys(scripted).length;
+    const count = Object.keys(scripted).length + Object.keys(flows).length;
     skipped += count;
     console.log(`  skipped: ${count} cases, because ${binary} does not exist (BEDPLATE_BIN names another)`);
   }

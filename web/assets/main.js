@@ -18,6 +18,7 @@ const VIEWS = [
   ["chat", "Chat", async () => (await import("./views/chat.js")).chat],
   ["runs", "Runs", async () => (await import("./views/runs.js")).runs],
   ["approvals", "Approvals", async () => (await import("./views/approvals.js")).approvalsView],
+  ["workflows", "Workflows", async () => (await import("./views/workflows.js")).workflows],
   ["models", "Models", async () => (await import("./views/models.js")).models],
   ["costs", "Costs", async () => (await import("./views/costs.js")).costs],
   ["project", "Project", async () => (await import("./views/project.js")).projectView],
@@ -26,7 +27,8 @@ const VIEWS = [
 /** A view that has an address and no place on the rail. @type {Record<string, () => Promise<Mount>>} */
 const HIDDEN = {
   run: async () => (await import("./views/run.js")).run,
-  workflows: async () => (await import("./views/workflows.js")).workflows,
+  workflow: async () => (await import("./views/workflow.js")).workflow,
+  execution: async () => (await import("./views/execution.js")).execution,
 };
 
 const title = h("h1", null, "Bedplate");
@@ -111,7 +113,7 @@ async function show() {
   const mine = (turn += 1);
   const now = address();
   const id = now.parts[0] ?? "chat";
-  const kind = id === "runs" && now.parts[1] ? "run" : id;
+  const kind = id === "runs" && now.parts[1] ? "run" : id === "workflows" && now.parts[1] ? (now.parts[2] ? "execution" : "workflow") : id;
   for (const link of document.querySelectorAll(".rail [data-view]")) {
     if (/** @type {HTMLElement} */ (link).dataset.view === id) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

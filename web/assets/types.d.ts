@@ -27,7 +27,7 @@ export interface TurnSummary {
 export interface RunView extends Run { at: number; turns: TurnSummary[]; questions: Question[]; usage: Usage; cost_usd: number }
 export interface Question {
   call: number; kind: "approval" | "outcome_unknown"; tool: string; input: any; question: string; preview: any;
-  deadline: string; run_id: string; session_id: string; agent: string; user_id: string;
+  deadline: string | null; source?: "workflow" | "agent"; state?: string | null; run_id: string; session_id: string; agent: string; user_id: string;
 }
 export interface Block {
   type: string; text?: string; id?: string; name?: string; input?: any; malformed?: string; media_type?: string;
@@ -85,3 +85,22 @@ export interface Shell {
   say(text: string): void;
   info: Info | null;
 }
+
+export interface Diagnostic { severity: "error" | "warning"; code: string; message: string; pointer: string | null; line: number | null; column: number | null; hint: string | null }
+export interface Workflow {
+  name: string; kind: "standard" | "express"; origin: "project" | "api"; arn: string; query_language: string; comment: string | null;
+  states: number; file: string | null; revision: string; valid: boolean; running: number; last: { id: string; status: string; started_at: string } | null;
+}
+export interface WorkflowDetail extends Workflow { definition: string; diagnostics: Diagnostic[]; editable: boolean; mocks: string[] }
+export interface ExecutionSummary { id: string; name: string; arn: string; workflow: string; status: string; started_at: string; ended_at: string | null; user_id: string; parent: string | null }
+/** What a state did in an execution. */
+export interface StateNow {
+  status: string; entered: number; exited: number; failed: number; retried: number; caught: number; running: number;
+  first_at: string; last_at: string; input?: any; output?: any; truncated: boolean; error: string | null; cause: string | null; token?: string; deadline?: string;
+}
+export interface OpenTask { call: number; state: string; resource: string; token: string; kind: string; since: string; deadline: string | null; input: any }
+export interface Execution extends ExecutionSummary {
+  kind: string; input: any; output?: any; error: string | null; cause: string | null; definition: string; revision: string; events: number;
+  states: Record<string, StateNow>; tasks: OpenTask[]; waiting: number; redrives: number; redrivable: boolean; not_redrivable_because: string | null;
+}
+export interface HistoryEvent { id: number; previous_event_id: number; at: string; type: string; state: string | null; details: Record<string, any> | null }

@@ -27,6 +27,7 @@ pub(crate) const VIEWS: &[&str] = &[
     "/runs/{*rest}",
     "/approvals",
     "/workflows",
+    "/workflows/{*rest}",
     "/models",
     "/costs",
     "/project",

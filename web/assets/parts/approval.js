@@ -16,8 +16,9 @@ import { section } from "./json.js";
  * @property {string} tool
  * @property {any} input
  * @property {string} question
+ * @property {"workflow" | "agent" | string} [source] who asks
  * @property {any} preview
- * @property {number} deadline
+ * @property {number} deadline 0: none
  * @property {{ approved: boolean, by: string | null, note: string | null, at: number } | null} [answered]
  * @property {string} [outcome] how a call that nobody answered for was closed
  */
@@ -41,6 +42,11 @@ function rows(preview, amount) {
   return Object.entries(preview).filter(([name]) => name !== amount && !(name.endsWith("_text") && name.slice(0, -5) in preview));
 }
 
+/** Returns what a state was given without the question itself: the facts that decide it. @param {any} input */
+export function facts(input) {
+  return input && typeof input === "object" ? Object.fromEntries(Object.entries(input).filter(([name]) => name !== "question" && name !== "message")) : null;
+}
+
 /** @param {string} name */
 function human(name) {
   const words = name.replaceAll("_", " ");
@@ -56,18 +62,19 @@ function human(name) {
 export function card(ask, origin = null) {
   const unknown = ask.kind === "outcome_unknown";
   const amount = amountOf(ask.preview, ask.question);
-  const note = h("input", { type: "text", class: "note", maxlength: 1000, placeholder: "Note to the agent (optional)", "aria-label": "Note to the agent" });
+  const of = ask.source === "workflow" ? "Note" : "Note to the agent";
+  const note = h("input", { type: "text", class: "note", maxlength: 1000, placeholder: `${of} (optional)`, "aria-label": of });
   const feet = h("footer");
   const yes = button(unknown ? "Run it again" : "Approve", () => answer(true), { class: "primary" });
   const no = button(unknown ? "Do not repeat" : "Refuse", () => answer(false));
-  const facts = rows(ask.preview, amount?.name);
+  const table = rows(ask.preview, amount?.name);
   const kind = h("span", "kind", unknown ? "It is not known whether this ran" : "Needs your approval");
   const el = h("article", { class: "approval", "aria-label": `Decision: ${ask.question}`, tabindex: "-1", data: { call: String(ask.call) } },
     h("header", null, icon("approvals"), kind, h("code", null, ask.tool), origin),
     amount ? h("p", "amount num", amount.text) : null,
     h("p", "question", ask.question),
-    facts.length ? h("table", "facts", h("tbody", null, ...facts.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, human(name)), h("td", typeof value === "number" ? "num" : null, typeof value === "string" ? value : brief(value, 4000)))))) : null,
-    h("details", null, h("summary", null, "What the model asked for"), section("Input", ask.input ?? {})),
+    table.length ? h("table", "facts", h("tbody", null, ...table.map(([name, value]) => h("tr", null, h("th", { scope: "row" }, human(name)), h("td", typeof value === "number" ? "num" : null, typeof value === "string" ? value : brief(value, 4000)))))) : null,
+    h("details", null, h("summary", null, ask.source === "workflow" ? "What the state was given" : "What the model asked for"), section("Input", ask.input ?? {})),
     feet,
   );
 
@@ -94,16 +101,16 @@ export function card(ask, origin = null) {
     shown = state;
     el.classList.toggle("closed", state !== "open");
     if (state !== "open") text(kind, said ? (said.approved ? "Approved" : "Refused") : "Closed");
-    if (state === "open") fill(feet, note, h("div", "actions", yes, no, deadline(ask.deadline)));
+    if (state === "open") fill(feet, note, h("div", "actions", yes, no, ask.deadline ? deadline(ask.deadline, ask.source === "workflow") : null));
     else fill(feet, h("p", "verdict", icon(said?.approved ? "check" : "close"), verdict(next)));
   }
   show(ask);
   return { el, update: show };
 }
 
-/** @param {number} deadline */
-function deadline(deadline) {
-  return h("span", { class: "dim small", title: precise(deadline) }, "Refused by itself ", when(deadline));
+/** @param {number} deadline @param {boolean} timesOut */
+function deadline(deadline, timesOut) {
+  return h("span", { class: "dim small", title: precise(deadline) }, timesOut ? "Times out " : "Refused by itself ", when(deadline));
 }
 
 /** @param {Ask} ask */

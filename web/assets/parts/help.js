@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 
 /** @type {[string, [string, string][]][]} */
 const KEYS = [
-  ["Everywhere", [["/", "Search"], ["?", "This list"], ["g c", "Chat"], ["g r", "Runs"], ["g a", "Approvals"], ["g m", "Models"], ["g o", "Costs"], ["g p", "Project"], ["Esc", "Close, or leave the field"]]],
+  ["Everywhere", [["/", "Search"], ["?", "This list"], ["g c", "Chat"], ["g r", "Runs"], ["g a", "Approvals"], ["g w", "Workflows"], ["g m", "Models"], ["g o", "Costs"], ["g p", "Project"], ["Esc", "Close, or leave the field"]]],
   ["Lists", [["j  k", "Down, up"], ["Enter", "Open"]]],
   ["Chat", [["Enter", "Send"], ["Shift Enter", "New line"], ["n", "New conversation"], ["c", "Write a message"], ["Esc", "Leave the field"]]],
   ["Run", [["[  ]", "One event back, forward"], ["r", "Raw journal"]]],

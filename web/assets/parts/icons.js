@@ -5,6 +5,7 @@ const PATHS = {
   chat: "M2.5 3.5h11v7.5h-6L4.5 13.5V11h-2z",
   runs: "M2.5 4h5M5 8h6M8.5 12h5",
   approvals: "M8 1.8l5 2v4c0 3-2 5.3-5 6.4-3-1.1-5-3.4-5-6.4v-4zM5.8 8l1.7 1.7 3-3.2",
+  workflows: "M5.5 1.8h5v3.4h-5zM2 10.8h5v3.4H2zM9 10.8h5v3.4H9zM8 5.2V8M4.5 10.8V8h7v2.8",
   models: "M8 1.8l5.4 3.1v6.2L8 14.2l-5.4-3.1V4.9zM2.8 5L8 8l5.2-3M8 8v6",
   costs: "M2.5 13.5h11M4.5 11V8M8 11V3.5M11.5 11V6",
   project: "M2 4.5V12.5h12V5.5H8L6.5 3.5H2z",

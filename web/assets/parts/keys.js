@@ -1,7 +1,7 @@
 // The keys: where `g` leads, whether a letter is a command, and walking through lists with j and k.
 
 /** The addresses behind `g` and a letter. @type {Record<string, string>} */
-export const GO = { c: "/chat", r: "/runs", a: "/approvals", m: "/models", o: "/costs", p: "/project" };
+export const GO = { c: "/chat", r: "/runs", a: "/approvals", w: "/workflows", m: "/models", o: "/costs", p: "/project" };
 
 /** Whether the reader is writing, so that letters are letters. @param {EventTarget | null} target */
 export function writing(target) {

@@ -12,6 +12,8 @@ const STATES = {
   limit_reached: ["Limit reached", "bad"], cut: ["Cut", "quiet"], max_tokens: ["Cut at max_tokens", "bad"],
   context_exceeded: ["Too long for the model", "bad"], max_iterations: ["Too many model calls", "bad"],
   max_tool_calls: ["Too many tool calls", "bad"], max_turn_tokens: ["Too many tokens", "bad"],
+  RUNNING: ["Running", "live"], SUCCEEDED: ["Succeeded", "quiet"], FAILED: ["Failed", "bad"], TIMED_OUT: ["Timed out", "bad"],
+  ABORTED: ["Stopped", "quiet"], PENDING_REDRIVE: ["Goes on soon", "live"],
   max_cost: ["Too expensive", "bad"], timeout: ["Timed out", "bad"], model_failed: ["Model failed", "bad"],
 };
 

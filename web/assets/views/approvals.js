@@ -1,7 +1,8 @@
 // Everything that waits for a person, as the cards that also stand in the conversations.
 
+import { path } from "../api.js";
 import { fill, h, sync } from "../parts/dom.js";
-import { card } from "../parts/approval.js";
+import { card, facts } from "../parts/approval.js";
 import { empty } from "../parts/empty.js";
 import { step } from "../parts/keys.js";
 import { chatAddress } from "../parts/sessions.js";
@@ -34,8 +35,11 @@ export function approvalsView(root) {
 
   /** @param {Question} question */
   function make(question) {
-    const origin = h("a", { class: "origin small", href: chatAddress(question) }, `${question.agent} · ${question.user_id}`);
-    const part = card({ run: question.run_id, ...question, deadline: Date.parse(question.deadline) }, origin);
+    const workflow = question.source === "workflow";
+    const href = workflow ? path("workflows", question.agent, question.run_id) : chatAddress(question);
+    const origin = h("a", { class: "origin small", href }, `${question.agent} · ${question.user_id}`);
+    const preview = workflow && !question.preview ? facts(question.input) : question.preview;
+    const part = card({ run: question.run_id, ...question, preview, deadline: question.deadline ? Date.parse(question.deadline) : 0 }, origin);
     return { el: part.el, update() {} };
   }
 

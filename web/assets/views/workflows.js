@@ -1,10 +1,93 @@
-// Workflows have an address before they have a place on the rail: this project has none.
+// The workflows of the project and of the API: a table, newest execution beside each.
 
-import { h } from "../parts/dom.js";
+import { get, path } from "../api.js";
+import { fill, h, sync, text } from "../parts/dom.js";
 import { empty } from "../parts/empty.js";
+import { count, when } from "../parts/format.js";
+import { step } from "../parts/keys.js";
+import { badge } from "../parts/states.js";
+import { failure } from "../parts/toast.js";
 
-/** @param {HTMLElement} root @returns {import('../types').View} */
-export function workflows(root) {
-  root.append(h("div", "pad", empty("runs", "No workflows in this project", "This version runs agents. Their conversations are under Runs.")));
-  return { title: "Workflows" };
+/** @typedef {import('../types').Workflow} Workflow */
+
+/** How often the table is read again while the page is visible, in milliseconds. */
+const EVERY = 5_000;
+
+const FIRST = `{
+  "StartAt": "Hello",
+  "States": {
+    "Hello": {"Type": "Pass", "Result": "Hello", "End": true}
+  }
+}`;
+
+/**
+ * @param {HTMLElement} root
+ * @param {import('../types').Address} _address
+ * @param {import('../types').Shell} shell
+ * @returns {import('../types').View}
+ */
+export function workflows(root, _address, shell) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  let left = false;
+  const body = h("tbody");
+  const table = h("table", { class: "runs workflows", hidden: true }, h("thead", null, h("tr", null, ...["Name", "What it does", "States", "Kind", "Running", "Last"].map((name) => h("th", name === "States" || name === "Running" ? "num" : null, name)))), body);
+  const note = h("div", null, h("p", "line dim", "Opening…"));
+  root.append(h("div", "pad", table, note));
+
+  async function refresh() {
+    clearTimeout(timer);
+    try {
+      const found = await get("/v1/workflows");
+      if (left) return;
+      sync(body, found.workflows, (/** @type {Workflow} */ one) => one.name, line);
+      table.hidden = !found.workflows.length;
+      if (found.workflows.length) note.replaceChildren();
+      else fill(note, empty("workflows", "No workflows in this project", "A workflow is a file in the Amazon States Language. Put this into workflows/hello.asl.json:", FIRST));
+    } catch (error) {
+      if (left) return;
+      if (!body.childElementCount) fill(note, failure(error, () => void refresh()));
+    }
+    if (!document.hidden) timer = setTimeout(() => void refresh(), EVERY);
+  }
+
+  /** @param {Workflow} workflow */
+  function line(workflow) {
+    const address = path("workflows", workflow.name);
+    const about = h("td", "wide");
+    const states = h("td", "num");
+    const kind = h("td");
+    const running = h("td", "num");
+    const last = h("td");
+    const el = h("tr", null, h("td", null, h("a", { href: address, class: "strong" }, workflow.name)), about, states, kind, running, last);
+    el.addEventListener("click", (event) => {
+      if (event.target instanceof Element && !event.target.closest("a") && !getSelection()?.toString()) shell.go(address);
+    });
+    let shown = "";
+    const update = (/** @type {Workflow} */ next) => {
+      text(about, next.comment ?? "");
+      text(states, count(next.states));
+      fill(kind, next.kind, next.valid ? null : h("span", { class: "tag bad" }, "has errors"));
+      text(running, next.running >= 200 ? "200+" : count(next.running));
+      const now = `${next.last?.id} ${next.last?.status}`;
+      if (now === shown) return;
+      shown = now;
+      fill(last, next.last ? h("a", { href: path("workflows", next.name, next.last.id), class: "line" }, badge(next.last.status), when(next.last.started_at)) : h("span", "dim", "never started"));
+    };
+    update(workflow);
+    return { el, update };
+  }
+
+  const onVisible = () => !document.hidden && void refresh();
+  document.addEventListener("visibilitychange", onVisible);
+  void refresh();
+  return {
+    title: "Workflows",
+    leave() {
+      left = true;
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", onVisible);
+    },
+    key: (event) => step(event, body, "td:first-child a"),
+  };
 }

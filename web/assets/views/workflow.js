@@ -1,0 +1,205 @@
+// One workflow: its graph, a form to start it, its executions, and its text to change.
+
+import { get, path, post, query } from "../api.js";
+import { button, fill, h, sync, text } from "../parts/dom.js";
+import { duration, when } from "../parts/format.js";
+import { graph, parse, stateOf } from "../parts/graph.js";
+import { section } from "../parts/json.js";
+import { step } from "../parts/keys.js";
+import { badge, rebadge } from "../parts/states.js";
+import { failure, toast, toastError } from "../parts/toast.js";
+import { editor } from "../parts/asleditor.js";
+
+/** @typedef {import('../types').WorkflowDetail} Detail */
+/** @typedef {import('../types').ExecutionSummary} Summary */
+
+/** How often the executions are read again while the page is visible, in milliseconds. */
+const EVERY = 3_000;
+
+/**
+ * Says what is wrong with a text that is to be JSON, with its line and column; null when nothing is.
+ * @param {string} text
+ */
+export function jsonFault(text) {
+  try {
+    JSON.parse(text);
+    return null;
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    const at = /position (\d+)/.exec(said)?.[1];
+    const before = text.slice(0, at ? Number(at) : text.length).split("\n");
+    const what = said.replace(/^JSON\.parse: /, "").replace(/ (in JSON )?at position.*$/, "").replace(/, ?(\.\.\.)?".*is not valid JSON$/s, "");
+    return `Not JSON: ${what}, line ${before.length}, column ${(before.at(-1) ?? "").length + 1}`;
+  }
+}
+
+/**
+ * @param {HTMLElement} root
+ * @param {import('../types').Address} address
+ * @param {import('../types').Shell} shell
+ * @param {HTMLElement} head
+ * @returns {import('../types').View}
+ */
+export function workflow(root, address, shell, head) {
+  const name = address.parts[1] ?? "";
+  shell.title(name);
+  let limit = 20;
+  let left = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const note = h("div", null, h("p", "line dim", "Opening…"));
+  const title = h("h2", "run-title", name);
+  const about = h("p", "dim");
+  const drawn = h("div");
+  const picked = h("section", { class: "panel", "aria-label": "State", hidden: true });
+  const body = h("tbody");
+  const none = h("p", "dim", "None yet.");
+  const more = button("Show more", () => {
+    limit = Math.min(limit + 50, 200);
+    void executions();
+  }, { hidden: true });
+  const form = starter();
+  const pen = h("div");
+  const edit = button("Edit", () => turn(pen.childElementCount === 0), { "aria-pressed": "false", hidden: true });
+  const list = h("table", "runs", h("thead", null, h("tr", null, ...["State", "Execution", "Began", "Took"].map((name) => h("th", name === "Took" ? "num" : null, name)))), body);
+  const all = h("div", { class: "workflow", hidden: true }, h("header", null, title, about), pen,
+    h("div", "flow", drawn, h("aside", null, h("section", { class: "panel", "aria-label": "Start" }, h("h3", null, "Start an execution"), form.el), picked)),
+    h("h2", null, "Executions"), list, none, more);
+  root.append(h("div", "pad", note, all));
+  fill(head, h("a", { class: "button", href: "/workflows" }, "All workflows"), edit);
+  /** @type {Detail | null} */
+  let detail = null;
+
+  async function open() {
+    try {
+      detail = await get(path("v1", "workflows", name));
+      if (left || !detail) return;
+      note.replaceChildren();
+      all.hidden = false;
+      show(detail);
+      void executions();
+    } catch (error) {
+      if (!left) fill(note, failure(error, () => void open()));
+    }
+  }
+
+  /** @param {Detail} detail */
+  function show(detail) {
+    text(about, [detail.comment, `${detail.kind}, ${detail.query_language}`, detail.file ?? "made over the API"].filter(Boolean).join(" · "));
+    edit.hidden = !detail.editable;
+    form.cases(detail.mocks);
+    draw(detail.definition);
+  }
+
+  /** @param {string} definition */
+  function draw(definition) {
+    const machine = parse(definition);
+    if (!machine) return;
+    const made = graph(machine, (id) => {
+      made.choose(id);
+      picked.hidden = false;
+      fill(picked, h("h3", null, id), section("Definition", stateOf(machine, id) ?? null));
+    });
+    fill(drawn, made.el);
+  }
+
+  /** @param {boolean} on */
+  function turn(on) {
+    edit.setAttribute("aria-pressed", String(on));
+    if (!on || !detail) {
+      pen.replaceChildren();
+      if (detail) draw(detail.definition);
+      return;
+    }
+    fill(pen, editor(detail, draw, (saved) => {
+      detail = saved;
+      toast("Saved");
+      turn(false);
+      show(saved);
+    }));
+    pen.querySelector("textarea")?.focus();
+  }
+
+  function starter() {
+    const field = h("textarea", { spellcheck: "false", "aria-label": "Input as JSON", "aria-describedby": "input-fault", value: "{}", on: { input: () => text(wrong, "") } });
+    const wrong = h("p", { class: "wrong", id: "input-fault", role: "alert" });
+    const mocks = h("select", { "aria-label": "Prepared answers" });
+    const prepared = h("label", { class: "line", hidden: true }, h("span", "dim small", "Answers"), mocks);
+    const go = h("button", { class: "primary", type: "submit" }, "Start");
+    const el = h("form", { class: "start", on: { submit: (/** @type {Event} */ event) => {
+      event.preventDefault();
+      void begin();
+    } } }, h("label", "dim small", "Input, as JSON"), field, wrong, h("div", "actions", go, prepared));
+    async function begin() {
+      const said = field.value.trim() || "{}";
+      const fault = jsonFault(said);
+      text(wrong, fault ?? "");
+      field.setAttribute("aria-invalid", String(Boolean(fault)));
+      if (fault) {
+        field.focus();
+        return;
+      }
+      go.disabled = true;
+      try {
+        const made = await post(path("v1", "workflows", name, "executions"), { input: JSON.parse(said), ...(mocks.value ? { mocks: mocks.value } : {}) });
+        shell.go(path("workflows", name, made.id));
+      } catch (error) {
+        toastError(error);
+      }
+      go.disabled = false;
+    }
+    return {
+      el,
+      /** @param {string[]} names */
+      cases(names) {
+        prepared.hidden = !names.length;
+        fill(mocks, h("option", { value: "" }, "real ones"), ...names.map((name) => h("option", { value: name }, name)));
+      },
+    };
+  }
+
+  async function executions() {
+    clearTimeout(timer);
+    try {
+      const page = await get(query("/v1/executions", { workflow: name, limit }));
+      if (left) return;
+      sync(body, page.executions, (/** @type {Summary} */ one) => one.id, line);
+      list.hidden = !page.executions.length;
+      none.hidden = !list.hidden;
+      more.hidden = !page.next_cursor || limit >= 200;
+    } catch {
+      // What was read stays; the line about the connection says the rest.
+    }
+    if (!document.hidden && !left) timer = setTimeout(() => void executions(), EVERY);
+  }
+
+  /** @param {Summary} one */
+  function line(one) {
+    const to = path("workflows", name, one.id);
+    const mark = badge(one.status);
+    const took = h("td", "num");
+    const el = h("tr", null, h("td", null, mark), h("td", "wide", h("a", { href: to }, one.name)), h("td", null, when(one.started_at)), took);
+    el.addEventListener("click", (event) => {
+      if (event.target instanceof Element && !event.target.closest("a") && !getSelection()?.toString()) shell.go(to);
+    });
+    const update = (/** @type {Summary} */ next) => {
+      rebadge(mark, next.status);
+      text(took, next.ended_at ? duration(Date.parse(next.ended_at) - Date.parse(next.started_at)) : "");
+    };
+    update(one);
+    return { el, update };
+  }
+
+  const onVisible = () => !document.hidden && detail && void executions();
+  document.addEventListener("visibilitychange", onVisible);
+  void open();
+  return {
+    title: name,
+    leave() {
+      left = true;
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", onVisible);
+    },
+    key: (event) => step(event, body, "a"),
+  };
+}
