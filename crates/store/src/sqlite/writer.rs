@@ -13,11 +13,16 @@ use std::{
         mpsc::{Receiver, Sender, channel},
     },
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 
 /// How many operations one transaction holds at most.
 const GROUP: usize = 1024;
+
+/// How long the thread looks for the next step of a run that was alone before it sleeps. To wake it takes longer than the
+/// run needs between two steps, and a busy store never comes to look.
+const LOOK: Duration = Duration::from_micros(100);
 
 /// An error of a port that can say that the store itself failed.
 pub(super) trait StoreFailure: Send + 'static {
@@ -144,7 +149,10 @@ impl<F: Fn()> Loop<F> {
         let mut next = commands.recv().ok();
         while let Some(command) = next.take() {
             match command {
-                Command::Operation(operation) => next = self.group(operation, commands),
+                Command::Operation(operation) => {
+                    let (alone, left) = self.group(operation, commands);
+                    next = if alone && left.is_none() { look(commands) } else { left };
+                }
                 Command::Checkpoint(kind, reply) => {
                     let outcome = checkpoint(&self.writer.conn, kind).map_err(|error| error.to_string());
                     if let Some(reply) = reply {
@@ -162,8 +170,8 @@ impl<F: Fn()> Loop<F> {
         let _ = checkpoint(&self.writer.conn, Checkpoint::Truncate);
     }
 
-    /// Writes `first` and what is queued behind it; returns a command that ended the group.
-    fn group(&mut self, first: Box<dyn Operation>, commands: &Receiver<Command>) -> Option<Command> {
+    /// Writes `first` and what is queued behind it; returns whether it was alone, and a command that ended the group.
+    fn group(&mut self, first: Box<dyn Operation>, commands: &Receiver<Command>) -> (bool, Option<Command>) {
         let mut operations = Vec::with_capacity(16);
         let mut queued = Some(first);
         let mut left = None;
@@ -181,12 +189,13 @@ impl<F: Fn()> Loop<F> {
                 }
             }
         }
+        let alone = operations.len() == 1;
         match self.end(outcome) {
             Ok(()) => operations.into_iter().for_each(|operation| operation.reply(None)),
-            Err(_) if operations.len() > 1 => operations.into_iter().for_each(|operation| self.alone(operation)),
+            Err(_) if !alone => operations.into_iter().for_each(|operation| self.alone(operation)),
             Err(error) => operations.into_iter().for_each(|operation| operation.reply(Some(&error.to_string()))),
         }
-        left
+        (alone, left)
     }
 
     fn alone(&mut self, mut operation: Box<dyn Operation>) {
@@ -220,6 +229,18 @@ impl<F: Fn()> Loop<F> {
             }
         }
         outcome
+    }
+}
+
+/// Returns a command that comes within [`LOOK`]; others may use the processor meanwhile.
+fn look(commands: &Receiver<Command>) -> Option<Command> {
+    let until = Instant::now() + LOOK;
+    loop {
+        match commands.try_recv() {
+            Ok(command) => return Some(command),
+            Err(_) if Instant::now() >= until => return None,
+            Err(_) => std::thread::yield_now(),
+        }
     }
 }
 
