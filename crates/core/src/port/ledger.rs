@@ -5,7 +5,13 @@
 
 use super::BoxFuture;
 use crate::{id::Tenant, time::Timestamp};
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 /// Over which stretch of time an account counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -205,8 +211,7 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// [`LedgerError`] when the ledger fails; the amounts stay held then.
     fn release(&self, reservation: Reservation) -> BoxFuture<'static, Result<(), LedgerError>> {
-        let settling = self.settle(reservation, Vec::new());
-        Box::pin(async move { settling.await.map(drop) })
+        Box::pin(Releasing(self.settle(reservation, Vec::new())))
     }
 
     /// Returns the accounts of `tenant` whose names begin with `prefix` and that count something at `now`, sorted; at
@@ -253,6 +258,17 @@ pub trait Budgets: Send + Sync {
 
     /// Returns the day on which the price table was made, `YYYY-MM-DD`.
     fn prices_as_of(&self) -> String;
+}
+
+/// A settlement of nothing, whose accounts nobody wants to know.
+struct Releasing(BoxFuture<'static, Result<Vec<Settled>, LedgerError>>);
+
+impl Future for Releasing {
+    type Output = Result<(), LedgerError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(|settled| settled.map(drop))
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,10 @@ use super::{
 use crate::{
     call::Stack,
     config::ConfigError,
-    resilience::retry::{RetryBudget, RetryPolicy},
+    resilience::{
+        deadline::Waits,
+        retry::{RetryBudget, RetryPolicy},
+    },
     target::Door,
 };
 use bedplate_core::port::clock::Clock;
@@ -113,7 +116,13 @@ impl<'a> Builder<'a> {
                     legs.push(larger);
                     legs.len() - 1
                 });
+                let plain = legs.len() == 1
+                    && !config.resume
+                    && config.hedge.is_none()
+                    && pursuit.retry.attempts <= 1
+                    && config.waits == Waits::default();
                 let route = Route {
+                    plain,
                     legs: legs.clone(),
                     chosen_from,
                     larger,

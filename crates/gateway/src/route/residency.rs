@@ -71,6 +71,11 @@ impl Leg {
         Arc::clone(&self.door.target().info)
     }
 
+    /// Returns whether a stand-in of this process, the rehearsal or a script, is behind it now.
+    pub(crate) fn is_stand_in(&self) -> bool {
+        !self.door.target().info.foundation_model
+    }
+
     fn admits(&self, jurisdiction: &str) -> bool {
         match &self.place {
             Reach::Model(Place::Here) | Reach::Route => true,
