@@ -7,9 +7,10 @@ use crate::{
     config::Options,
     http::HttpClient,
     limit::{Fallbacks, LimitLayer, Rules},
-    policy::{CacheRule, Policy},
+    policy::{CacheRule, Overflow, Policy, TokenRule},
     record::RecordLayer,
     route::{bind::BindLayer, residency::Leg},
+    tokens::TokenLayer,
 };
 use bedplate_core::{agent::Price, port::ledger::Ledger};
 use std::{
@@ -22,6 +23,7 @@ pub(crate) struct Control {
     record: Option<RecordLayer>,
     limit: Option<LimitLayer>,
     caches: Vec<(CacheRule, Arc<Shelf>)>,
+    tokens: TokenRule,
     options: Options,
     fallbacks: Fallbacks,
     embedders: Embedders,
@@ -51,6 +53,7 @@ impl Control {
         Self {
             record,
             limit,
+            tokens: policy.tokens.clone(),
             caches: policy.caches.values().map(shelf).collect(),
             options: options.clone(),
             fallbacks,
@@ -76,6 +79,10 @@ impl Control {
         let embedder = Embedder { name: name.into(), legs: legs.to_vec(), jurisdiction: jurisdiction.cloned() };
         self.embedding.insert(name.to_owned(), embedder);
         let mut stack = stack;
+        let prompt_cache = self.tokens.prompt_cache_routes.iter().any(|route| route == name);
+        if prompt_cache || self.tokens.overflow != Overflow::Send {
+            stack = stack.layer(&TokenLayer { overflow: self.tokens.overflow, prompt_cache, legs: legs.into() });
+        }
         for (rule, shelf) in self.caches.iter().filter(|(rule, _)| rule.routes.iter().any(|route| route == name)) {
             stack = stack.layer(&CacheLayer {
                 shelf: Arc::clone(shelf),

@@ -21,8 +21,6 @@ pub struct UsageConfig {
     pub log: LogConfig,
     /// Prices by model id.
     pub prices: BTreeMap<String, PriceConfig>,
-    /// The environment variable with the address of the Redis that several servers share their limits in.
-    pub redis_url_env: Option<String>,
 }
 
 /// What a plan allows; absent: no limit.

@@ -1,4 +1,4 @@
-//! Reading `[plans]`, `[limits]`, `[budgets]`, `[caches]`, `[tokens]`, `[prices]`, `[log]` and `[ledger]`.
+//! Reading `[plans]`, `[limits]`, `[budgets]`, `[caches]`, `[tokens]`, `[prices]` and `[log]`.
 
 use crate::{
     config::Config,
@@ -46,10 +46,6 @@ pub fn read(fields: &mut Fields<'_>, config: &Config) -> UsageConfig {
     }
     if let Some(table) = fields.table("log") {
         usage.log = log(table);
-    }
-    if let Some(mut table) = fields.table("ledger") {
-        usage.redis_url_env = table.required_text("redis_url_env").map(|text| text.value);
-        table.finish();
     }
     usage
 }
@@ -347,8 +343,6 @@ mod tests {
             redact = ["email"]
             patterns = ["MA-[0-9]+"]
             retention_days = 30
-            [ledger]
-            redis_url_env = "REDIS_URL"
             "#,
         );
         assert_eq!(problems, [""; 0]);

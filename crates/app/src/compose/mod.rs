@@ -105,7 +105,7 @@ pub struct Instance {
     serving: JoinHandle<()>,
     store: Store,
     recorder: Recorder,
-    retention: Option<JoinHandle<()>>,
+    retention: Vec<JoinHandle<()>>,
     _watcher: Option<bedplate_project::Watcher>,
 }
 
@@ -199,6 +199,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
 
     let retention_days = project.config.retention_days;
     let bulk = project.config.bulk.clone();
+    let record_days = project.config.usage.log.retention_days;
     let secrets = project.config.secrets.clone();
     let access = access(&project, address);
     let name = project.config.name.clone();
@@ -278,7 +279,11 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     if setup.announce {
         folder.announce(&running)?;
     }
-    let retention = retention_days.filter(|_| setup.drive).map(|days| retention::keep(store.journal(), days));
+    let mut retention: Vec<JoinHandle<()>> = Vec::new();
+    if setup.drive {
+        retention.extend(retention_days.map(|days| retention::keep(store.journal(), days)));
+        retention.extend(record_days.map(|days| retention::keep_records(store.records(), days)));
+    }
     let watcher = setup.announce.then(|| reload::watch(&definitions, &gateway, &tasks.table, &setup.project)).flatten();
     Ok(Instance {
         running,
@@ -327,7 +332,7 @@ impl Instance {
         self.runtime.shutdown().await;
         // A task that panicked has nothing left to end.
         let _ = self.serving.await;
-        if let Some(retention) = self.retention {
+        for retention in self.retention {
             retention.abort();
         }
         // Every stream has ended by now, so that every call has its record.

@@ -1,7 +1,7 @@
-//! Removing sessions that nobody touched for as long as the project says.
+//! Removing sessions that nobody touched, and records of calls, after as long as the project says.
 
 use bedplate_core::{
-    port::{clock::Clock, journal::Journal},
+    port::{clock::Clock, journal::Journal, records::Records},
     time::Timestamp,
 };
 use bedplate_runtime::system::SystemClock;
@@ -20,6 +20,21 @@ pub fn keep(journal: Arc<dyn Journal>, days: u32) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             sweep(&*journal, Timestamp(SystemClock.now().0.saturating_sub(kept))).await;
+            tokio::time::sleep(INTERVAL).await;
+        }
+    })
+}
+
+/// Removes the records of calls from more than `days` days ago, now and then every hour.
+pub fn keep_records(records: Arc<dyn Records>, days: u32) -> JoinHandle<()> {
+    let kept = i64::from(days) * 86_400_000;
+    tokio::spawn(async move {
+        loop {
+            match records.expire(Timestamp(SystemClock.now().0.saturating_sub(kept))).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!(removed, "removed records of calls that were kept long enough"),
+                Err(error) => tracing::warn!(%error, "old records could not be removed; the next look tries again"),
+            }
             tokio::time::sleep(INTERVAL).await;
         }
     })

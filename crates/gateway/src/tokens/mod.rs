@@ -1,4 +1,10 @@
-//! Counting tokens before a request is sent.
+//! Counting tokens before a request is sent: what does not fit, and what may be cached.
+
+mod fit;
+mod mark;
+mod service;
+
+pub(crate) use service::TokenLayer;
 
 use bedplate_core::{port::model::ModelRequest, size};
 
