@@ -162,7 +162,9 @@ pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Respon
         }
     }
     if let Some(wait) = error.retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        // Rounded up: whoever comes a moment too early is refused once more.
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
     if let Some(limits) = &error.limits {
         crate::rate_headers::add(headers, limits);
