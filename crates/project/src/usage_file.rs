@@ -267,7 +267,7 @@ fn log(mut table: Fields<'_>) -> LogConfig {
         match what.value.as_str() {
             "email" => redact[0] = true,
             "phone" => redact[1] = true,
-            other => source.unknown(what.place, "invalid_value", "kind of text", other, ["email", "phone"].into_iter()),
+            other => source.unknown(what.place, "invalid_value", "kind of text", other, ["email", "phone"]),
         }
     }
     let patterns = table.texts("patterns").into_iter().filter_map(|pattern| pattern_of(source, pattern)).collect();

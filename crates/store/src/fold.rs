@@ -104,7 +104,7 @@ pub(crate) fn value(dimension: &Dimension, record: &CallRecord) -> Option<String
 pub(crate) fn matches(filter: &RecordFilter, record: &CallRecord) -> bool {
     filter.from.is_none_or(|from| record.at >= from)
         && filter.to.is_none_or(|to| record.at < to)
-        && !(filter.failed && !matches!(record.outcome, Outcome::Failed { .. }))
+        && (!filter.failed || matches!(record.outcome, Outcome::Failed { .. }))
         && filter.equal.iter().all(|(dimension, wanted)| value(dimension, record).as_ref() == Some(wanted))
 }
 

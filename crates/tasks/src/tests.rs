@@ -1,7 +1,5 @@
 //! Tasks against servers, programs and folders of these tests.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
-
 use super::{Config, MockedTasks, Options, TaskTable};
 use bedplate_core::{
     agent::{AgentDefinition, Limits, SessionPolicy, Truncation},

@@ -23,8 +23,10 @@ const MAX_SCHEMA_BYTES: usize = 4_000;
 #[derive(Default)]
 pub struct InputCheck {
     /// By the tool's name; runs may be pinned to several schemas of one name.
-    compiled: Mutex<HashMap<String, Vec<(Value, Arc<Validator>)>>>,
+    compiled: Mutex<HashMap<String, Compiled>>,
 }
+
+type Compiled = Vec<(Value, Arc<Validator>)>;
 
 impl InputCheck {
     /// Checks `input` against the schema of `tool`.

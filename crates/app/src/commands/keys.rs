@@ -79,8 +79,8 @@ pub fn run(args: Args) -> Result<(), Error> {
                 } else {
                     let text = |name: &str| key[name].as_str().unwrap_or_default();
                     if aws {
-                        say(&format!("AWS_ACCESS_KEY_ID={}", text("access_key_id")));
-                        say(&format!("AWS_SECRET_ACCESS_KEY={}", text("secret_access_key")));
+                        say(format!("AWS_ACCESS_KEY_ID={}", text("access_key_id")));
+                        say(format!("AWS_SECRET_ACCESS_KEY={}", text("secret_access_key")));
                     } else {
                         say(text("key"));
                     }

@@ -196,12 +196,11 @@ fn recovered(state: &WorkflowState, context: &Context) -> Decision {
     for (call, branch) in &state.calls {
         let Some(branch) = state.branches.get(branch) else { continue };
         match &branch.phase {
-            Phase::Task(task) if task.resource.contains(":activity:") => {
-                // The queue of workers is not durable, so a task that nobody has is offered again.
-                if !task.taken {
-                    decision.intents.extend(resume(state, *call));
-                }
+            // The queue of workers is not durable, so a task that nobody has is offered again.
+            Phase::Task(task) if task.resource.contains(":activity:") && !task.taken => {
+                decision.intents.extend(resume(state, *call));
             }
+            Phase::Task(task) if task.resource.contains(":activity:") => {}
             Phase::Task(task) if task.submitted && task.resource.ends_with(".waitForTaskToken") => {}
             Phase::Task(_) if context.again.contains(call) => decision.intents.extend(resume(state, *call)),
             Phase::Task(_) => decision.events.push(Event::Workflow(WorkflowEvent::TaskFailed(TaskFailed {

@@ -20,8 +20,11 @@ pub struct ChildrenPlan {
     /// The definition that they run, as a text of its own.
     pub definition: Arc<str>,
     /// What each is given, by its item; or the name and cause of why it cannot be given anything.
-    pub inputs: Vec<(u64, Result<Arc<Value>, (Arc<str>, Arc<str>)>)>,
+    pub inputs: Vec<(u64, ChildInput)>,
 }
+
+/// The input of a child execution, or the name and cause of why it cannot be given any.
+pub type ChildInput = Result<Arc<Value>, (Arc<str>, Arc<str>)>;
 
 /// Returns what child executions are given; none when the branch stands in no such Map.
 #[must_use]

@@ -52,8 +52,11 @@ pub(crate) struct Sending {
 pub(crate) struct Reader {
     pub(crate) decoder: Box<dyn StreamDecoder>,
     /// Reads a whole reply, also of servers that do not stream although they were asked to.
-    pub(crate) whole: Box<dyn FnOnce(&[u8]) -> Result<ModelReply, DecodeError> + Send>,
+    pub(crate) whole: ReadWhole,
 }
+
+/// Reads a whole reply.
+pub(crate) type ReadWhole = Box<dyn FnOnce(&[u8]) -> Result<ModelReply, DecodeError> + Send>;
 
 /// How a reply passes.
 pub(crate) struct Passing {

@@ -18,8 +18,11 @@ use tokio::sync::Notify;
 /// The queues of all activities.
 #[derive(Clone, Default)]
 pub(crate) struct Activities {
-    queues: Arc<Mutex<HashMap<(Tenant, Arc<str>), Queue>>>,
+    queues: Arc<Mutex<Queues>>,
 }
+
+/// By tenant and ARN.
+type Queues = HashMap<(Tenant, Arc<str>), Queue>;
 
 #[derive(Default)]
 struct Queue {

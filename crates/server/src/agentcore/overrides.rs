@@ -32,12 +32,15 @@ struct SystemBlock {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 enum ModelConfig {
-    BedrockModelConfig(ModelSettings),
-    OpenAiModelConfig(ModelSettings),
-    GeminiModelConfig(ModelSettings),
-    LiteLlmModelConfig(ModelSettings),
+    #[serde(rename = "bedrockModelConfig")]
+    Bedrock(ModelSettings),
+    #[serde(rename = "openAiModelConfig")]
+    OpenAi(ModelSettings),
+    #[serde(rename = "geminiModelConfig")]
+    Gemini(ModelSettings),
+    #[serde(rename = "liteLlmModelConfig")]
+    LiteLlm(ModelSettings),
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,10 +87,10 @@ impl Overrides {
             adapted.system = literal(&text.join("\n\n"));
         }
         if let Some(
-            ModelConfig::BedrockModelConfig(model)
-            | ModelConfig::OpenAiModelConfig(model)
-            | ModelConfig::GeminiModelConfig(model)
-            | ModelConfig::LiteLlmModelConfig(model),
+            ModelConfig::Bedrock(model)
+            | ModelConfig::OpenAi(model)
+            | ModelConfig::Gemini(model)
+            | ModelConfig::LiteLlm(model),
         ) = self.model
         {
             model.apply(app, &mut adapted)?;

@@ -132,7 +132,7 @@ pub async fn an_amount_over_the_limit_never_passes(ledger: Arc<dyn Ledger>) {
 pub async fn tenants_share_nothing(ledger: Arc<dyn Ledger>) {
     let ours = claim("a", Period::Day, 1, 1);
     let theirs = Claim { account: Account { tenant: "other".into(), ..ours.account.clone() }, ..ours.clone() };
-    spend(&ledger, NOW, &[ours.clone()]).await;
+    spend(&ledger, NOW, std::slice::from_ref(&ours)).await;
     spend(&ledger, NOW, &[theirs]).await;
     assert!(reserve(&ledger, NOW, &[ours]).await.is_err());
     assert_eq!(ledger.balances(NOW, &"third".into(), "").await.expect("the ledger works"), []);

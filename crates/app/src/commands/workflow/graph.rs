@@ -226,8 +226,8 @@ fn condition(rule: &Value, index: usize) -> String {
     if let Some(condition) = rule["Condition"].as_str() {
         return condition.trim_start_matches("{%").trim_end_matches("%}").trim().to_owned();
     }
-    let fields = rule.as_object().into_iter().flatten();
-    let test = fields.filter(|(name, _)| !["Next", "Variable", "Comment", "Assign"].contains(&name.as_str())).next();
+    let mut fields = rule.as_object().into_iter().flatten();
+    let test = fields.find(|(name, _)| !["Next", "Variable", "Comment", "Assign"].contains(&name.as_str()));
     match (rule["Variable"].as_str(), test) {
         (Some(variable), Some((operator, value))) => format!("{variable} {operator} {value}"),
         (None, Some((operator, _))) => operator.clone(),

@@ -133,10 +133,10 @@ fn dollar_names(text: &str) -> Vec<(String, Option<char>)> {
     let mut rest = text;
     while let Some(at) = rest.find(['$', '\'']) {
         let here = &rest[at..];
-        if here.starts_with('\'') {
-            rest = after_text(&here[1..], '\'');
-        } else if here.starts_with("$$") {
-            rest = &here[2..];
+        if let Some(text) = here.strip_prefix('\'') {
+            rest = after_text(text, '\'');
+        } else if let Some(after) = here.strip_prefix("$$") {
+            rest = after;
         } else {
             let name = name_at(&here[1..]);
             rest = &here[1 + name.len()..];

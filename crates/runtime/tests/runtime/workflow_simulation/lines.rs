@@ -75,9 +75,9 @@ impl Told {
                 self.say(event.branch, format!("failed {:?} {:?}", event.error, event.by.is_some()));
             }
             WorkflowEvent::Retried(event) => {
-                if !self.unknown.remove(&event.branch).unwrap_or(false) {
-                    self.say(event.branch, format!("retried by {}", event.retrier));
-                }
+                let unknown = self.unknown.remove(&event.branch).unwrap_or(false);
+                let retried = (!unknown).then(|| format!("retried by {}", event.retrier));
+                retried.into_iter().for_each(|said| self.say(event.branch, said));
             }
             WorkflowEvent::WaitStarted(event) => self.say(event.branch, "waits".to_owned()),
             WorkflowEvent::TaskScheduled(event) => {
