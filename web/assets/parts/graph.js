@@ -49,6 +49,9 @@ function cut(text, most) {
 /** How wide a letter beside a line is drawn at most on average, in pixels. */
 const WIDE = 6.6;
 
+/** How small a graph is drawn where there is little room. */
+const SMALLEST = 0.7;
+
 let serial = 0;
 
 /**
@@ -69,6 +72,8 @@ export function graph(machine, chosen) {
   draw(svg, drawing, true);
   svg.setAttribute("viewBox", `${reach.left} 0 ${reach.right - reach.left} ${drawing.h}`);
   svg.setAttribute("width", String(reach.right - reach.left));
+  // It shrinks to fit as long as it can be read; what is wider scrolls.
+  svg.style.minWidth = `${Math.round((reach.right - reach.left) * SMALLEST)}px`;
 
   /** @param {SVGElement} into @param {import('./layout.js').Drawing} part @param {boolean} [whole] */
   function draw(into, part, whole = false) {

@@ -77,6 +77,7 @@ export function layout(machine, depth = 0) {
   const high = layers.rows.map((row) => Math.max(0, ...row.map((cell) => cell.h)));
   const tops = high.map((_, index) => 12 + high.slice(0, index).reduce((sum, h) => sum + h + GAP_Y, 0));
   const middle = (/** @type {Cell} */ cell) => (tops[cell.layer] ?? 0) + (high[cell.layer] ?? 0) / 2;
+  const beside = ports(layers.chains, back);
   const boxes = [];
   for (const cell of cells.values()) {
     if (!cell.box) continue;
@@ -87,7 +88,7 @@ export function layout(machine, depth = 0) {
     w: Math.ceil(Math.max(0, ...layers.rows.flat().map((cell) => cell.x + cell.w / 2)) + 12),
     h: (tops.at(-1) ?? 0) + (high.at(-1) ?? 0) + 12,
     boxes,
-    lines: layers.chains.map((one) => ({ ...one.line, points: trace(one.chain, back.has(one.line), ports(one.chain, layers.chains, back), tops, high) })),
+    lines: layers.chains.map(({ line, chain }) => ({ ...line, points: trace(chain, back.has(line), beside.get(line) ?? [0, 0], tops, high) })),
   };
 }
 
@@ -95,14 +96,16 @@ export function layout(machine, depth = 0) {
 function backwards(ids, lines, start) {
   /** @type {Map<string, "open" | "done">} */
   const seen = new Map();
+  const from = grouped(lines, (line) => line.from);
+  const known = new Set(ids);
   const back = new Set();
   for (const root of [start, ...ids]) {
-    if (seen.has(root) || !ids.includes(root)) continue;
+    if (seen.has(root) || !known.has(root)) continue;
     const path = [{ id: root, next: 0 }];
     seen.set(root, "open");
     for (let top = path.at(-1); top; top = path.at(-1)) {
       const { id } = top;
-      const line = lines.filter(({ from }) => from === id)[top.next++];
+      const line = from.get(id)?.[top.next++];
       if (!line) {
         seen.set(id, "done");
         path.pop();
@@ -114,6 +117,18 @@ function backwards(ids, lines, start) {
     }
   }
   return back;
+}
+
+/** @template K, T @param {T[]} items @param {(item: T) => K} key @returns {Map<K, T[]>} */
+function grouped(items, key) {
+  /** @type {Map<K, T[]>} */
+  const all = new Map();
+  for (const item of items) {
+    const same = all.get(key(item));
+    if (same) same.push(item);
+    else all.set(key(item), [item]);
+  }
+  return all;
 }
 
 /** Gives each cell the layer below the lowest of those that lead to it. @param {Map<string, Cell>} cells @param {Omit<Line, "points">[]} lines @param {Set<any>} back */
@@ -195,17 +210,23 @@ function place(row, wish) {
   for (const block of blocks) for (const [cell, at] of block.cells) cell.x = block.sum / block.count + at;
 }
 
-/** Returns how far beside the middle a line leaves its upper and its lower box: lines of one box stand in the order of where they lead. @param {Cell[]} chain @param {{ line: any, chain: Cell[] }[]} chains @param {Set<any>} back @returns {[number, number]} */
-function ports(chain, chains, back) {
-  const beside = (/** @type {number} */ end, /** @type {number} */ next) => {
-    const cell = /** @type {Cell} */ (chain.at(end));
-    const all = chains.filter((one) => one.chain.length > 1 && one.chain.at(end) === cell);
-    // What leads to a box meets in its middle, unless a line also leaves upwards there.
-    if (end === -1 && !all.some(({ line }) => back.has(line))) return 0;
-    all.sort((a, b) => (a.chain.at(next)?.x ?? 0) - (b.chain.at(next)?.x ?? 0));
-    return (all.findIndex((one) => one.chain === chain) - (all.length - 1) / 2) * Math.min(36, cell.w / (all.length + 1));
-  };
-  return [beside(0, 1), beside(-1, -2)];
+/** Returns how far beside the middle each line leaves its upper and its lower box: lines of one box stand in the order of where they lead. @param {{ line: any, chain: Cell[] }[]} chains @param {Set<any>} back @returns {Map<any, [number, number]>} */
+function ports(chains, back) {
+  /** @type {Map<any, [number, number]>} */
+  const found = new Map(chains.map(({ line }) => [line, [0, 0]]));
+  const spans = chains.filter(({ chain }) => chain.length > 1);
+  for (const [side, end, next] of /** @type {[0 | 1, number, number][]} */ ([[0, 0, 1], [1, -1, -2]])) {
+    for (const [cell, all] of grouped(spans, ({ chain }) => /** @type {Cell} */ (chain.at(end)))) {
+      // What leads to a box meets in its middle, unless a line also leaves upwards there.
+      if (side === 1 && !all.some(({ line }) => back.has(line))) continue;
+      all.sort((a, b) => (a.chain.at(next)?.x ?? 0) - (b.chain.at(next)?.x ?? 0));
+      for (const [index, { line }] of all.entries()) {
+        const both = found.get(line);
+        if (both) both[side] = (index - (all.length - 1) / 2) * Math.min(36, cell.w / (all.length + 1));
+      }
+    }
+  }
+  return found;
 }
 
 /** Returns the points of a line, from the state that it leaves. @param {Cell[]} chain @param {boolean} turned @param {[number, number]} ports @param {number[]} tops @param {number[]} high @returns {[number, number][]} */

@@ -52,7 +52,7 @@ export function execution(root, address, shell, head) {
   const list = h("ol", "journal history");
   const more = button("Read more of the history", () => void watch.further(), { hidden: true });
   const stop = button("Stop", () => act("stop", "Stopped"), { hidden: true }, icon("stop"), h("span", null, "Stop"));
-  const redrive = button("Redrive", () => act("redrive", "It goes on"), { hidden: true, title: "Go on from the states that failed" }, icon("turn"), h("span", null, "Redrive"));
+  const redrive = button("Redrive", () => act("redrive", "It goes on"), { hidden: true, title: "Go on from the states that failed" }, icon("redrive"), h("span", null, "Redrive"));
   const all = h("div", { class: "execution", hidden: true }, h("header", null, h("div", "line", h("h2", "run-title", name), state), about), end, asks,
     h("div", "flow", place, h("aside", null, panel)), h("h2", null, "Time line"), visits, h("h2", null, "History"), list, more);
   root.append(h("div", "pad", note, all));
@@ -152,7 +152,7 @@ export function execution(root, address, shell, head) {
       at.error ? h("p", "wrong", h("strong", null, at.error), at.cause ? `: ${at.cause}` : "") : null,
       "input" in at ? section("Input", at.input) : null, "output" in at ? section("Output", at.output) : null,
       at.truncated ? h("p", "dim small", "A long payload is in the history below.") : null,
-      h("section", "value", h("h4", null, "Events"), h("ol", "journal", ...own.slice(-50).map((event) => item(event).el))));
+      h("section", "value", h("h4", null, "Events"), h("ol", "journal history-own", ...own.slice(-50).map((event) => item(event).el))));
   }
 
   /** @param {Execution} now */
