@@ -128,6 +128,11 @@ export const flows = {
     const { events } = await api(base, `/v1/executions/${idOf(page)}`);
     equal(await page.locator(".history li").count(), events, "events of the history");
     await shot(page, "execution-fan-out");
+    const here = new URL(page.url()).pathname;
+    await page.goto(`${base}/runs`);
+    await page.locator(`table.runs a[href="/runs/${here.split("/")[3]}"]`).click();
+    await page.locator(".execution .visits button").first().waitFor();
+    equal(new URL(page.url()).pathname, here, "where the list of runs leads");
     await guard();
   },
 

@@ -13,7 +13,7 @@ const STATES = {
   context_exceeded: ["Too long for the model", "bad"], max_iterations: ["Too many model calls", "bad"],
   max_tool_calls: ["Too many tool calls", "bad"], max_turn_tokens: ["Too many tokens", "bad"],
   RUNNING: ["Running", "live"], SUCCEEDED: ["Succeeded", "quiet"], FAILED: ["Failed", "bad"], TIMED_OUT: ["Timed out", "bad"],
-  ABORTED: ["Stopped", "quiet"], PENDING_REDRIVE: ["Goes on soon", "live"],
+  ABORTED: ["Stopped", "quiet"], succeeded: ["Succeeded", "quiet"], timed_out: ["Timed out", "bad"], aborted: ["Stopped", "quiet"], PENDING_REDRIVE: ["Goes on soon", "live"],
   max_cost: ["Too expensive", "bad"], timeout: ["Timed out", "bad"], model_failed: ["Model failed", "bad"],
 };
 

@@ -10,7 +10,7 @@ import { events } from "../sse.js";
 const PAGE = 200;
 const FIRST = 2_000;
 
-/** Between two readings, in milliseconds, however much happens. */
+/** Between two readings at least, in milliseconds, however much happens; after one that took long, four times as long as it took. */
 const CALM = 120;
 
 export class Watch {
@@ -52,6 +52,7 @@ export class Watch {
       return;
     }
     this.reading = true;
+    const began = Date.now();
     const { signal } = this.closing;
     try {
       const now = await get(path("v1", "executions", this.id), signal);
@@ -65,7 +66,7 @@ export class Watch {
     } catch (error) {
       if (!signal.aborted) this.broken(error);
     }
-    await new Promise((resolve) => setTimeout(resolve, CALM));
+    await new Promise((resolve) => setTimeout(resolve, Math.max(CALM, 4 * (Date.now() - began))));
     this.reading = false;
     if (this.asked && !signal.aborted) {
       this.asked = false;

@@ -93,6 +93,12 @@ export function run(root, address, shell, head) {
   }
 
   function draw() {
+    const [start] = feed.entries;
+    if (start?.kind === "workflow") {
+      // An execution is a run, and has a view of its own.
+      shell.go(path("workflows", start.name, id), true);
+      return;
+    }
     if (!feed.current && !feed.state.turns.length) return;
     note.replaceChildren();
     head.hidden = false;
