@@ -60,13 +60,15 @@ fn a_key_for_one_agent_calls_no_model_past_it() {
 #[test]
 fn errors_below_model_have_the_form_that_aws_clients_read() {
     let server = Server::start();
-    for (method, path, status) in [
-        ("POST", "/model/%ff/invoke", 400),
-        ("POST", "/model/none/invoke", 404),
-        ("POST", "/model/none/converse", 404),
-        ("GET", "/model/none/invoke", 405),
+    let asked = json!({ "anthropic_version": "bedrock-2023-05-31", "max_tokens": 1, "messages": [{ "role": "user", "content": "Hi" }] });
+    for (method, path, body, status) in [
+        ("POST", "/model/%ff/invoke", &asked, 400),
+        ("POST", "/model/none/invoke", &asked, 404),
+        ("POST", "/model/none/invoke", &json!({}), 400),
+        ("POST", "/model/none/converse", &json!({}), 404),
+        ("GET", "/model/none/invoke", &asked, 405),
     ] {
-        let answer = server.send(method, path, &[], &json!({}));
+        let answer = server.send(method, path, &[], body);
         assert_eq!(answer.status, status, "{answer:?}");
         assert!(answer.json()["message"].is_string(), "{answer:?}");
         assert!(answer.head.contains("x-amzn-errortype: "), "{answer:?}");

@@ -135,6 +135,8 @@ fn a_server_that_is_asked_to_stop_does_not_wait_for_its_readers() {
     let began = Instant::now();
     assert_eq!(server.stop(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(4), "it took {:?}", began.elapsed());
+    let last = idle.next().expect("the stream says why it ends");
+    assert_eq!((last.0.as_str(), &last.1["code"]), ("error", &json!("shutting_down")));
     assert!(idle.next().is_none() && !busy.any(|(name, _)| name == "done"));
     // What was cut goes on at the next start.
     server.start_again_at("127.0.0.1:0");
