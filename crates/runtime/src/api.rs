@@ -226,6 +226,9 @@ pub enum RunError {
     /// The store failed. Retryable.
     #[error("failed to reach the run: {0}")]
     Store(String),
+    /// The cursor of a list is none of ours.
+    #[error("failed to list runs: the cursor is not valid")]
+    BadCursor,
     /// The process is stopping.
     #[error("failed to reach the run: the server is shutting down")]
     ShuttingDown,
@@ -255,7 +258,10 @@ pub enum ForkError {
 
 impl From<ReadError> for RunError {
     fn from(error: ReadError) -> Self {
-        Self::Store(error.to_string())
+        match error {
+            ReadError::BadCursor => Self::BadCursor,
+            other => Self::Store(other.to_string()),
+        }
     }
 }
 

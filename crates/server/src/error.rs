@@ -21,6 +21,8 @@ pub struct ApiError {
     pub(crate) retry_after: Option<Duration>,
     /// How the limits stand that refused a call.
     pub(crate) limits: Option<Box<RateLimits>>,
+    /// What else the native form says, under a name beside `error`.
+    pub(crate) details: Option<Box<(&'static str, serde_json::Value)>>,
     /// The exception of AWS that says it best; none: the one that goes with the status.
     pub(crate) aws: Option<&'static str>,
 }
@@ -28,7 +30,16 @@ pub struct ApiError {
 impl ApiError {
     /// Returns an error with this status, stable code and message.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), hint: None, retry_after: None, limits: None, aws: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            hint: None,
+            retry_after: None,
+            limits: None,
+            details: None,
+            aws: None,
+        }
     }
 
     pub(crate) fn bad_request(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
@@ -123,7 +134,11 @@ pub(crate) fn render(error: &ApiError, shape: Shape, request_id: &str) -> Respon
             if let Some(hint) = &error.hint {
                 inner["hint"] = json!(hint);
             }
-            json!({ "error": inner })
+            let mut body = json!({ "error": inner });
+            if let Some((name, details)) = error.details.as_deref() {
+                body[*name] = details.clone();
+            }
+            body
         }
         Shape::Flat => json!({ "error": message, "code": error.code, "request_id": request_id }),
         Shape::Aws => {

@@ -195,6 +195,6 @@ pub(crate) fn start_error(error: &RunError) -> StartError {
         RunError::NotFound => StartError::Deleted,
         RunError::ShuttingDown => StartError::ShuttingDown,
         RunError::Store(message) => StartError::Store(message.clone()),
-        RunError::NoSuch { .. } | RunError::Definition(_) => StartError::Store(error.to_string()),
+        RunError::NoSuch { .. } | RunError::Definition(_) | RunError::BadCursor => StartError::Store(error.to_string()),
     }
 }

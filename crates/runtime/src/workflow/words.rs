@@ -208,6 +208,8 @@ pub(super) fn start_error(error: &RunError) -> StartExecutionError {
         RunError::NotFound => StartExecutionError::Deleted,
         RunError::ShuttingDown => StartExecutionError::ShuttingDown,
         RunError::Store(message) => StartExecutionError::Store(message.clone()),
-        RunError::NoSuch { .. } | RunError::Definition(_) => StartExecutionError::Store(error.to_string()),
+        RunError::NoSuch { .. } | RunError::Definition(_) | RunError::BadCursor => {
+            StartExecutionError::Store(error.to_string())
+        }
     }
 }

@@ -365,6 +365,7 @@ pub(crate) fn start_error(error: StartError) -> ApiError {
 pub(crate) fn run_error(error: RunError) -> ApiError {
     match error {
         RunError::NotFound => super::runs::unknown(),
+        RunError::BadCursor => ApiError::bad_request("invalid_cursor", "the cursor is none of ours"),
         RunError::NoSuch { .. } => ApiError::not_found("position_not_found", error.to_string()),
         RunError::Definition(_) => {
             tracing::error!(%error, "a pinned definition is missing");

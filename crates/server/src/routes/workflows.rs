@@ -233,7 +233,7 @@ pub(crate) async fn put(
 
 /// What became of a removal.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DeletedBody {
+pub(crate) struct RemovedBody {
     /// Always true.
     deleted: bool,
 }
@@ -242,7 +242,7 @@ pub(crate) struct DeletedBody {
 #[utoipa::path(delete, path = "/v1/workflows/{name}", tag = "workflows",
     params(("name" = String, Path, description = "The workflow")),
     responses(
-        (status = 200, description = "It is removed", body = DeletedBody),
+        (status = 200, description = "It is removed", body = RemovedBody),
         (status = "4XX", description = "There is no such workflow, or it is one of the project", body = ErrorBody),
     )
 )]
@@ -250,12 +250,12 @@ pub(crate) async fn delete(
     State(app): State<App>,
     identity: Identity,
     Path(name): Path<String>,
-) -> Result<Json<DeletedBody>, ApiError> {
+) -> Result<Json<RemovedBody>, ApiError> {
     check_owner(&identity)?;
     let (scope, machine) = find(&app, &identity, &name).await?;
     let deleted = app.catalog().delete_machine(&identity.tenant, &scope, &machine.name).await;
     deleted.map_err(machine_error)?;
-    Ok(Json(DeletedBody { deleted: true }))
+    Ok(Json(RemovedBody { deleted: true }))
 }
 
 /// A definition to be judged.
@@ -280,7 +280,10 @@ pub(crate) struct ValidateBody {
 /// Judges a definition and keeps nothing of it.
 #[utoipa::path(post, path = "/v1/workflows/{name}/validate", tag = "workflows", request_body = ValidateRequest,
     params(("name" = String, Path, description = "A name; there need not be such a workflow")),
-    responses((status = 200, description = "What was found", body = ValidateBody))
+    responses(
+        (status = 200, description = "What was found", body = ValidateBody),
+        (status = "4XX", description = "The request is wrong", body = ErrorBody),
+    )
 )]
 pub(crate) async fn validate(
     identity: Identity,
@@ -428,9 +431,6 @@ fn diagnostics(text: &str, express: bool) -> Vec<DiagnosticBody> {
 /// Returns the refusal of a definition with everything that is wrong with it.
 fn invalid(diagnostics: &[DiagnosticBody]) -> Response {
     let message = diagnostics.iter().find(|one| one.severity == "error").map_or("", |one| one.message.as_str());
-    let body = json!({
-        "error": { "code": "invalid_definition", "message": format!("the definition is not valid: {message}") },
-        "diagnostics": diagnostics,
-    });
-    (StatusCode::BAD_REQUEST, Json(body)).into_response()
+    let error = ApiError::bad_request("invalid_definition", format!("the definition is not valid: {message}"));
+    ApiError { details: Some(Box::new(("diagnostics", json!(diagnostics)))), ..error }.into_response()
 }

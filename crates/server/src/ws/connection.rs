@@ -5,7 +5,7 @@ use crate::{ApiError, App, bulk::Acting, routes::shutting_down};
 use axum::{
     body::Body,
     extract::ws::{CloseFrame, Message, WebSocket, close_code},
-    http::{HeaderValue, Request, header},
+    http::{HeaderValue, Request, StatusCode, header},
     response::Response,
 };
 use bedplate_dialects::sse;
@@ -99,8 +99,7 @@ pub(super) async fn serve_container(app: App, socket: WebSocket, who: Who, sessi
 
 /// Waits for the message that says who a client is; none when it is gone.
 async fn first_word(app: &App, socket: &mut WebSocket) -> Result<Option<Who>, ApiError> {
-    let unauthorized =
-        |message: &'static str| ApiError::new(axum::http::StatusCode::UNAUTHORIZED, "unauthorized", message);
+    let unauthorized = |message: &'static str| ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message);
     let deadline = Instant::now() + AUTH;
     loop {
         let message = tokio::time::timeout_at(deadline, socket.recv()).await;
@@ -240,7 +239,7 @@ impl Open {
         }
         if self.streams.len() >= MAX_OPEN {
             let message = format!("a connection has at most {MAX_OPEN} requests under way");
-            let error = ApiError::new(axum::http::StatusCode::TOO_MANY_REQUESTS, "too_many_streams", message);
+            let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", message);
             return Some(failure(Some(&call.id), &error));
         }
         let (app, who, out, id) = (self.app.clone(), self.who.clone(), self.out.clone(), call.id.clone());
