@@ -10,7 +10,8 @@ from upstreams import ACCESS, REGION, SECRET, TOKEN, WORDS, Upstream
 
 MODEL = "anthropic.claude-3-5-sonnet-20240620-v1:0"
 TEXT = "".join(WORDS)
-PROJECT = """name = "outbound"
+PROJECT = """[project]
+name = "outbound"
 description = "Routes to model servers that are played."
 default_agent = "none"
 

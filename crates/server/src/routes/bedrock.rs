@@ -37,6 +37,9 @@ pub(crate) async fn invoke_model(
     Path(id): Path<String>,
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
+    // A model that is not there is said before anything about the body, whose form hangs on the model.
+    identity.check_models()?;
+    model_call::route(&app, &id)?;
     let family = bedrock_invoke::family(&body, &id).map_err(model_call::invalid)?;
     let Whole { mut response, usage } = match family {
         Family::Titan => return embedding(&app, &identity, &id, &body).await,

@@ -64,7 +64,7 @@ fn errors_below_model_have_the_form_that_aws_clients_read() {
     for (method, path, body, status) in [
         ("POST", "/model/%ff/invoke", &asked, 400),
         ("POST", "/model/none/invoke", &asked, 404),
-        ("POST", "/model/none/invoke", &json!({}), 400),
+        ("POST", "/model/none/invoke", &json!({}), 404),
         ("POST", "/model/none/converse", &json!({}), 404),
         ("GET", "/model/none/invoke", &asked, 405),
     ] {
