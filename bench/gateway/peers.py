@@ -151,7 +151,8 @@ class Bedplate(System):
         (project / "agents").mkdir(parents=True, exist_ok=True)
         (project / "agents" / "bench.md").write_text("---\ndescription: Never asked.\nmodel: bench\n---\nNever asked.\n")
         (project / "bedplate.toml").write_text(
-            f"""name = "gateway-bench"
+            f"""[project]
+name = "gateway-bench"
 description = "Two routes to the mock."
 default_agent = "bench"
 
