@@ -94,7 +94,11 @@ def listener():
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, upstream, listener):
-    folder = tmp_path_factory.mktemp("bulk") / "project"
+    return write_project(tmp_path_factory.mktemp("bulk") / "project", upstream, listener)
+
+
+def write_project(folder, upstream, listener):
+    """Writes a project whose route `up` leads to `upstream` and which may tell `listener`."""
     (folder / "agents").mkdir(parents=True)
     (folder / "agents" / "plain.md").write_text("---\ndescription: Plain.\nmodel: up\n---\nBe plain.\n")
     (folder / "broken.toml").write_text('loop = true\n[[turn]]\n[[turn.step]]\nfail = { kind = "unauthorized", message = "no" }\n')

@@ -8,7 +8,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::borrow::Cow;
 
 /// The largest body that is read, in bytes.
@@ -56,12 +56,17 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
 
 /// Reads a body, within the limit.
 pub(crate) async fn read(body: Body) -> Result<Bytes, ApiError> {
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+    read_within(body, MAX_BODY_BYTES).await
+}
+
+/// Reads a body of at most `limit` bytes.
+pub(crate) async fn read_within(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
-            format!("the body is larger than {MAX_BODY_BYTES} bytes"),
+            format!("the body is larger than {limit} bytes"),
         )),
         Err(error) if is_timeout(&*error) => {
             Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body paused for too long"))
@@ -77,8 +82,8 @@ fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Parses JSON; the error says line, column and what was expected.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    let bytes: &'a [u8] = if bytes.is_empty() { b"{}" } else { bytes };
     serde_json::from_slice(bytes).map_err(|error| {
         let code = if error.is_data() { "invalid_body" } else { "invalid_json" };
         ApiError::bad_request(code, format!("the body is not what this address takes: {error}"))

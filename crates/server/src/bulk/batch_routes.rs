@@ -1,10 +1,11 @@
 //! `/v1/batches`: batches as OpenAI's clients handle them.
 
 use super::{
-    batch::{Batch, Status, spawn},
+    batch::{Batch, Face, Status},
+    batch_work::spawn,
     files::File,
     new_id, seconds,
-    shelf::{Shelf, failed},
+    shelf::{Cursor, Shelf, failed},
     who::Who,
 };
 use crate::{
@@ -20,6 +21,7 @@ use axum::{
 use bedplate_core::port::documents::{DocumentError, Precondition};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 /// What a batch can call.
@@ -87,6 +89,10 @@ pub(crate) async fn create(
         output_file_id: None,
         error_file_id: None,
         tidy: false,
+        face: Face::OpenAi,
+        headers: BTreeMap::new(),
+        left_out: 0,
+        results: None,
         metadata: request.metadata.map_or(Value::Null, Value::Object),
         created_at: seconds(now),
         expires_at: seconds(now) + WINDOW.1,
@@ -110,7 +116,7 @@ pub(crate) async fn show(
     identity: Identity,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    Ok(Json(find(&app, &identity, &id).await?.0.shown()))
+    Ok(Json(find(&app, &identity, Face::OpenAi, &id).await?.0.shown()))
 }
 
 /// Which page.
@@ -145,7 +151,10 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let size = params.size(20, 100)?;
     let shelf = Shelf::<Batch>::new(app.documents(), &identity.tenant);
-    let (page, more) = shelf.page(identity.user.as_ref(), params.after, size, |_| true).await.map_err(failed)?;
+    let (page, more) = shelf
+        .page(identity.user.as_ref(), Cursor::After(params.after), size, |batch| batch.face == Face::OpenAi)
+        .await
+        .map_err(failed)?;
     let ids = (page.first().map(|batch| &batch.id), page.last().map(|batch| &batch.id));
     let shown: Vec<Value> = page.iter().map(Batch::shown).collect();
     Ok(Json(json!({ "object": "list", "data": shown, "first_id": ids.0, "last_id": ids.1, "has_more": more })))
@@ -164,19 +173,24 @@ pub(crate) async fn cancel(
     identity: Identity,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
+    Ok(Json(stop(&app, &identity, Face::OpenAi, &id).await?.shown()))
+}
+
+/// Cancels a batch: a repeat is no error, a batch that is over is one.
+pub(super) async fn stop(app: &App, identity: &Identity, face: Face, id: &str) -> Result<Batch, ApiError> {
     let shelf = Shelf::new(app.documents(), &identity.tenant);
     loop {
-        let (mut batch, revision) = find(&app, &identity, &id).await?;
+        let (mut batch, revision) = find(app, identity, face, id).await?;
         match batch.status {
             Status::Validating | Status::InProgress => {}
-            Status::Cancelling => return Ok(Json(batch.shown())),
-            Status::Finalizing if batch.ending == Some(Status::Cancelled) => return Ok(Json(batch.shown())),
+            Status::Cancelling => return Ok(batch),
+            Status::Finalizing if batch.ending == Some(Status::Cancelled) => return Ok(batch),
             _ => return Err(ApiError::conflict("batch_over", "the batch is over and cannot be cancelled")),
         }
         let now = app.now();
         batch.enter(Status::Cancelling, seconds(now));
         match shelf.put(&batch, Precondition::At(revision), now).await {
-            Ok(_) => return Ok(Json(batch.shown())),
+            Ok(_) => return Ok(batch),
             // Its counts were written just then.
             Err(DocumentError::Conflict) => {}
             Err(error) => return Err(failed(error)),
@@ -184,8 +198,10 @@ pub(crate) async fn cancel(
     }
 }
 
-async fn find(app: &App, identity: &Identity, id: &str) -> Result<(Batch, u64), ApiError> {
+/// Finds a batch that `face` made and the key may see.
+pub(super) async fn find(app: &App, identity: &Identity, face: Face, id: &str) -> Result<(Batch, u64), ApiError> {
     let found = Shelf::<Batch>::new(app.documents(), &identity.tenant).get(id).await.map_err(failed)?;
-    let found = found.filter(|(batch, _)| identity.user.as_ref().is_none_or(|user| *user == batch.who.user));
+    let may_see = |batch: &Batch| identity.user.as_ref().is_none_or(|user| *user == batch.who.user);
+    let found = found.filter(|(batch, _)| batch.face == face && may_see(batch));
     found.ok_or_else(|| ApiError::not_found("batch_not_found", "there is no such batch"))
 }

@@ -2,9 +2,9 @@
 
 use super::{
     batch_routes::PageParams,
-    files::{self, File, Writer, piece, remove},
+    files::{self, File, Writer, remove},
     new_id, seconds,
-    shelf::{Shelf, failed},
+    shelf::{Cursor, Shelf, failed},
     who::Who,
 };
 use crate::{ApiError, App, access::Identity, extract::Params, routes::chat_completions::OpenAiError};
@@ -143,7 +143,8 @@ pub(crate) async fn list(
     let size = page.size(1_000, 1_000)?;
     let shelf = Shelf::<File>::new(app.documents(), &identity.tenant);
     let wanted = |file: &File| purpose.as_ref().is_none_or(|purpose| *purpose == file.purpose);
-    let (page, more) = shelf.page(identity.user.as_ref(), page.after, size, wanted).await.map_err(failed)?;
+    let (page, more) =
+        shelf.page(identity.user.as_ref(), Cursor::After(page.after), size, wanted).await.map_err(failed)?;
     let ids = (page.first().map(|file| &file.id), page.last().map(|file| &file.id));
     let shown: Vec<Value> = page.iter().map(File::shown).collect();
     Ok(Json(json!({ "object": "list", "data": shown, "first_id": ids.0, "last_id": ids.1, "has_more": more })))
@@ -179,17 +180,7 @@ pub(crate) async fn content(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let file = find(&app, &identity, &id).await?;
-    let tenant = identity.tenant;
-    let pieces = async_stream::stream! {
-        for number in 0..file.pieces {
-            match piece(&app, &tenant, &file.id, number).await {
-                Ok(Some(bytes)) => yield Ok(bytes),
-                // A body that is shorter than it said is no whole one, which the client sees.
-                Ok(None) => { yield Err(std::io::Error::other("the file was removed")); return }
-                Err(error) => { yield Err(std::io::Error::other(error)); return }
-            }
-        }
-    };
+    let pieces = files::stream(&app, &identity.tenant, file.id, file.pieces);
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, file.bytes.to_string()),

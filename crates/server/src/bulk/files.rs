@@ -7,6 +7,7 @@ use bedplate_core::{
     port::documents::{DocumentError, DocumentQuery, NewDocument, Precondition},
 };
 use bytes::{Bytes, BytesMut};
+use futures::Stream;
 use serde::{Deserialize, Serialize};
 
 /// Where the pieces of files are: `<file>/<number>`.
@@ -75,12 +76,19 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) async fn finish(mut self) -> Result<File, DocumentError> {
+    pub(super) async fn finish(self) -> Result<File, DocumentError> {
+        let (app, tenant) = (self.app.clone(), self.tenant.clone());
+        let file = self.flush().await?;
+        Shelf::new(app.documents(), &tenant).put(&file, Precondition::Any, app.now()).await?;
+        Ok(file)
+    }
+
+    /// Writes the rest, of a file that clients do not see: whoever made it knows its pieces.
+    pub(super) async fn flush(mut self) -> Result<File, DocumentError> {
         let rest = self.pending.split().freeze();
         if !rest.is_empty() {
             self.put(rest).await?;
         }
-        Shelf::new(self.app.documents(), &self.tenant).put(&self.file, Precondition::Any, self.app.now()).await?;
         Ok(self.file)
     }
 
@@ -105,9 +113,29 @@ impl Writer {
 }
 
 /// Returns a piece of a file; none when there is no such piece.
-pub(super) async fn piece(app: &App, tenant: &Tenant, file: &str, number: u32) -> Result<Option<Bytes>, DocumentError> {
+async fn piece(app: &App, tenant: &Tenant, file: &str, number: u32) -> Result<Option<Bytes>, DocumentError> {
     let found = app.documents().get(tenant, PIECES, &piece_id(file, number)).await?;
     Ok(found.map(|document| document.body))
+}
+
+/// Sends `pieces` pieces of a file, piece by piece.
+pub(super) fn stream(
+    app: &App,
+    tenant: &Tenant,
+    file: String,
+    pieces: u32,
+) -> impl Stream<Item = std::io::Result<Bytes>> + use<> {
+    let (app, tenant) = (app.clone(), tenant.clone());
+    async_stream::stream! {
+        for number in 0..pieces {
+            match piece(&app, &tenant, &file, number).await {
+                Ok(Some(bytes)) => yield Ok(bytes),
+                // A body that is shorter than it said is no whole one, which the client sees.
+                Ok(None) => { yield Err(std::io::Error::other("the file was removed")); return }
+                Err(error) => { yield Err(std::io::Error::other(error)); return }
+            }
+        }
+    }
 }
 
 /// Removes a file; returns whether there was one.

@@ -14,7 +14,7 @@ use bedplate_core::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Where jobs are.
 pub(super) const JOBS: &str = "jobs";
@@ -158,9 +158,11 @@ impl Work {
         let mut look = Duration::from_millis(500);
         loop {
             // A turn that began before a crash is joined by its key.
-            let key = job.agent.is_some().then_some(self.id.as_str());
+            let key = job.agent.is_some().then(|| ("idempotency-key".to_owned(), self.id.clone()));
+            let headers = BTreeMap::from_iter(key);
+            let to = door::To { path: &job.path, headers: &headers };
             let body = Bytes::from(job.body.to_string());
-            let Some(answer) = door::post(&self.app, &self.tenant, &job.who, &job.path, key, body).await else {
+            let Some(answer) = door::post(&self.app, &self.tenant, &job.who, to, body).await else {
                 return Ok(false);
             };
             let body: Value = serde_json::from_slice(&answer.body)

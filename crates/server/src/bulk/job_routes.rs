@@ -4,7 +4,7 @@ use super::{
     batch_routes::PageParams,
     job::{Job, Status, spawn},
     new_id, seconds,
-    shelf::{Shelf, failed},
+    shelf::{Cursor, Shelf, failed},
     webhook::{self, Webhook},
     who::Who,
 };
@@ -206,7 +206,8 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let size = params.size(20, 100)?;
     let shelf = Shelf::<Job>::new(app.documents(), &identity.tenant);
-    let (page, more) = shelf.page(identity.user.as_ref(), params.after, size, |_| true).await.map_err(failed)?;
+    let (page, more) =
+        shelf.page(identity.user.as_ref(), Cursor::After(params.after), size, |_| true).await.map_err(failed)?;
     let shown: Vec<Value> = page.iter().map(Job::shown).collect();
     Ok(Json(json!({ "object": "list", "data": shown, "has_more": more })))
 }

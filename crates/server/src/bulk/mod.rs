@@ -6,11 +6,13 @@
 
 mod batch;
 mod batch_routes;
+mod batch_work;
 mod door;
 mod file_routes;
 mod files;
 mod job;
 mod job_routes;
+mod message_batches;
 mod rows;
 mod shelf;
 mod webhook;
@@ -31,6 +33,13 @@ pub(crate) use self::{
         __path_cancel as __path_cancel_job, __path_create as __path_create_job, __path_list as __path_list_jobs,
         __path_show as __path_show_job, cancel as cancel_job, create as create_job, list as list_jobs,
         show as show_job,
+    },
+    message_batches::{
+        __path_cancel as __path_cancel_message_batch, __path_create as __path_create_message_batch,
+        __path_delete as __path_delete_message_batch, __path_list as __path_list_message_batches,
+        __path_results as __path_message_batch_results, __path_show as __path_show_message_batch,
+        cancel as cancel_message_batch, create as create_message_batch, delete as delete_message_batch,
+        list as list_message_batches, results as message_batch_results, show as show_message_batch,
     },
     who::Acting,
 };
@@ -103,7 +112,7 @@ pub(crate) fn start(app: &App, server: Router) {
     let _ = app.0.bulk.server.set(server);
     let app = app.clone();
     tokio::spawn(async move {
-        take_up(&app, batch::BATCHES, batch::spawn).await;
+        take_up(&app, batch::BATCHES, batch_work::spawn).await;
         take_up(&app, job::JOBS, job::spawn).await;
     });
 }

@@ -1,6 +1,6 @@
 //! The rows of a batch: how a line is read, and how what became of it is written.
 
-use super::door::Answer;
+use super::{batch::Face, door::Answer};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -45,6 +45,21 @@ impl Row {
     }
 }
 
+/// Returns a row as a line that [`Row::read`] reads.
+pub(super) fn line_of(custom_id: &str, endpoint: &str, body: &RawValue) -> Vec<u8> {
+    // A line has no end within: outside of texts JSON means the same without it, and within it is escaped.
+    let body = body.get().replace(['\n', '\r'], " ");
+    let (custom_id, url) = (Value::from(custom_id), Value::from(endpoint));
+    format!("{{\"custom_id\":{custom_id},\"method\":\"POST\",\"url\":{url},\"body\":{body}}}\n").into_bytes()
+}
+
+/// Why a row was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    Canceled,
+    Expired,
+}
+
 /// What became of a row, as it is kept: a mark for how it ended, and the line for the client.
 pub(super) struct Outcome(pub(super) Bytes);
 
@@ -55,18 +70,42 @@ const BADLY: u8 = b'-';
 
 impl Outcome {
     /// Returns the outcome of a row that was answered.
-    pub(super) fn answered(id: &str, custom_id: &str, answer: &Answer) -> Self {
+    pub(super) fn answered(face: Face, id: &str, custom_id: &str, answer: &Answer) -> Self {
         let body: Value = serde_json::from_slice(&answer.body)
             .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&answer.body).into_owned()));
         let well = (200..300).contains(&answer.status);
-        let response = json!({ "status_code": answer.status, "request_id": answer.request_id, "body": body });
-        Self::of(well, &json!({ "id": id, "custom_id": custom_id, "response": response, "error": null }))
+        let line = match face {
+            Face::OpenAi => {
+                let response = json!({ "status_code": answer.status, "request_id": answer.request_id, "body": body });
+                json!({ "id": id, "custom_id": custom_id, "response": response, "error": null })
+            }
+            Face::Anthropic if well => {
+                json!({ "custom_id": custom_id, "result": { "type": "succeeded", "message": body } })
+            }
+            Face::Anthropic => json!({ "custom_id": custom_id, "result": { "type": "errored", "error": body } }),
+        };
+        Self::of(well, &line)
     }
 
     /// Returns the outcome of a row that was not done.
-    pub(super) fn left_out(id: &str, custom_id: &str, code: &str, message: &str) -> Self {
-        let error = json!({ "code": code, "message": message });
-        Self::of(false, &json!({ "id": id, "custom_id": custom_id, "response": null, "error": error }))
+    pub(super) fn left_out(face: Face, id: &str, custom_id: &str, left: Left) -> Self {
+        let line = match (face, left) {
+            (Face::Anthropic, Left::Canceled) => json!({ "custom_id": custom_id, "result": { "type": "canceled" } }),
+            (Face::Anthropic, Left::Expired) => json!({ "custom_id": custom_id, "result": { "type": "expired" } }),
+            (Face::OpenAi, Left::Canceled) => {
+                undone(id, custom_id, "batch_cancelled", "This request was not executed: the batch was cancelled.")
+            }
+            (Face::OpenAi, Left::Expired) => {
+                let message = "This request could not be executed before the completion window expired.";
+                undone(id, custom_id, "batch_expired", message)
+            }
+        };
+        Self::of(false, &line)
+    }
+
+    /// Returns the outcome of a row that cannot be read.
+    pub(super) fn broken(id: &str, code: &str, message: &str) -> Self {
+        Self::of(false, &undone(id, "", code, message))
     }
 
     fn of(well: bool, line: &Value) -> Self {
@@ -86,9 +125,23 @@ impl Outcome {
     }
 }
 
+fn undone(id: &str, custom_id: &str, code: &str, message: &str) -> Value {
+    json!({ "id": id, "custom_id": custom_id, "response": null, "error": { "code": code, "message": message } })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_that_was_written_over_lines_is_one_and_reads_back() {
+        let body: Box<RawValue> = serde_json::from_str("{\n \"a\": \"x\\ny\",\r\n \"b\": 1e400}").expect("it is JSON");
+        let line = line_of("q\"1", "/v1/messages", &body);
+        let (end, line) = line.split_last().expect("it has an end");
+        assert!(*end == b'\n' && !line.contains(&b'\n') && !line.contains(&b'\r'));
+        let row = Row::read(line, "/v1/messages").expect("it is a row");
+        assert_eq!((row.custom_id.as_str(), &row.body()[..]), ("q\"1", &br#"{  "a": "x\ny",   "b": 1e400}"#[..]));
+    }
 
     #[test]
     fn a_row_says_what_is_wrong_with_it() {

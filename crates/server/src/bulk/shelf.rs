@@ -21,6 +21,14 @@ pub(super) trait Kept: Serialize + DeserializeOwned {
     fn user(&self) -> &UserId;
 }
 
+/// Where a page of a list that has the latest first begins.
+pub(super) enum Cursor {
+    /// After this one, with what is older; none: at the latest.
+    After(Option<String>),
+    /// It ends before this one, with what is newer.
+    Before(String),
+}
+
 /// The values of one kind of a tenant.
 pub(super) struct Shelf<T> {
     documents: Arc<dyn Documents>,
@@ -49,31 +57,41 @@ impl<T: Kept> Shelf<T> {
         self.documents.delete(&self.tenant, T::COLLECTION, id, Precondition::Any).await
     }
 
-    /// Returns a page, the latest first, of what `user` may see, and whether there is more.
+    /// Returns a page, the latest first, of what `user` may see, and whether there is more in the cursor's direction.
     pub(super) async fn page(
         &self,
         user: Option<&UserId>,
-        after: Option<String>,
+        cursor: Cursor,
         limit: usize,
         keep: impl Fn(&T) -> bool,
     ) -> Result<(Vec<T>, bool), DocumentError> {
-        let (mut found, mut after) = (Vec::new(), after);
+        let (mut after, reverse) = match cursor {
+            Cursor::After(id) => (id, true),
+            Cursor::Before(id) => (Some(id), false),
+        };
+        let mut found = Vec::new();
+        let latest_first = |mut found: Vec<T>| {
+            if !reverse {
+                found.reverse();
+            }
+            found
+        };
         loop {
             let query = DocumentQuery {
                 collection: T::COLLECTION.to_owned(),
                 after,
-                reverse: true,
+                reverse,
                 limit: 100,
                 ..DocumentQuery::default()
             };
             let page = self.documents.list(&self.tenant, query).await?;
-            let Some(last) = page.last() else { return Ok((found, false)) };
+            let Some(last) = page.last() else { return Ok((latest_first(found), false)) };
             after = Some(last.id.clone());
             for document in page {
                 let (value, _) = read::<T>(document)?;
                 if user.is_none_or(|user| user == value.user()) && keep(&value) {
                     if found.len() == limit {
-                        return Ok((found, true));
+                        return Ok((latest_first(found), true));
                     }
                     found.push(value);
                 }

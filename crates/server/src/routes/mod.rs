@@ -3,7 +3,7 @@
 pub(crate) mod agent;
 mod agent_model;
 pub(crate) mod agents;
-mod anthropic;
+pub(crate) mod anthropic;
 mod approvals;
 pub(crate) mod bedrock;
 pub(crate) mod chat_completions;
@@ -23,7 +23,7 @@ mod messages;
 pub(crate) mod model_call;
 mod models;
 mod openapi;
-mod passing;
+pub(crate) mod passing;
 mod records;
 mod responses;
 pub(crate) mod runs;
@@ -136,6 +136,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(bulk::create_batch, bulk::list_batches))
         .routes(routes!(bulk::show_batch))
         .routes(routes!(bulk::cancel_batch))
+        .routes(routes!(bulk::create_message_batch, bulk::list_message_batches))
+        .routes(routes!(bulk::show_message_batch, bulk::delete_message_batch))
+        .routes(routes!(bulk::cancel_message_batch))
+        .routes(routes!(bulk::message_batch_results))
         .routes(routes!(bulk::create_job, bulk::list_jobs))
         .routes(routes!(bulk::show_job))
         .routes(routes!(bulk::cancel_job))

@@ -1,0 +1,408 @@
+//! The work that carries a batch from its input to its results.
+//!
+//! What became of a row is a document of its own, written under the condition that there is none; the counts are those
+//! of these documents. A row that has one is never run again, whatever was cut off when.
+
+use super::{
+    batch::{Batch, Face, Results, Status},
+    door,
+    files::{self, File, Lines, Writer},
+    insist, pause,
+    rows::{Left, Outcome, Row},
+    seconds,
+    shelf::Shelf,
+};
+use crate::App;
+use bedplate_core::{
+    id::Tenant,
+    port::documents::{DocumentError, DocumentQuery, NewDocument, Precondition, Revision},
+};
+use futures::{StreamExt, stream::FuturesUnordered};
+use serde_json::json;
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::{Duration, Instant},
+};
+
+/// Where what became of rows is: `<batch>/<row>`.
+const OUTCOMES: &str = "batch-rows";
+
+/// How many rows a batch of OpenAI's clients has at most.
+const MAX_ROWS: u64 = 50_000;
+
+/// How many faults of a file are told.
+const MAX_FAULTS: usize = 20;
+
+/// How often counts are written while rows end, in rows.
+const COUNT_EVERY: u64 = 32;
+
+/// How long a count waits at most, once there is one.
+const COUNT_AFTER: Duration = Duration::from_secs(1);
+
+/// Works on a batch until it is over or the server stops.
+pub(super) fn spawn(app: &App, tenant: Tenant, id: String) {
+    let work = Work { app: app.clone(), shelf: Shelf::new(app.documents(), &tenant), tenant, id };
+    tokio::spawn(async move {
+        while let Err(error) = work.go_on().await {
+            tracing::warn!(%error, "a batch waits for the store");
+            if !pause(&work.app, Duration::from_secs(1)).await {
+                return;
+            }
+        }
+    });
+}
+
+struct Work {
+    app: App,
+    tenant: Tenant,
+    shelf: Shelf<Batch>,
+    id: String,
+}
+
+impl Work {
+    async fn go_on(&self) -> Result<(), DocumentError> {
+        loop {
+            let Some((batch, revision)) = self.shelf.get(&self.id).await? else {
+                // It was removed, by itself or together with its person: nothing of it stays.
+                return self.tidy_up().await;
+            };
+            let more = match batch.status {
+                Status::Validating => self.validate(batch, revision).await?,
+                Status::InProgress => self.run(batch, revision).await?,
+                Status::Cancelling => {
+                    self.save(batch, revision, |batch, at| {
+                        batch.ending = Some(Status::Cancelled);
+                        batch.enter(Status::Finalizing, at);
+                    })
+                    .await?
+                }
+                Status::Finalizing => self.finalize(batch, revision).await?,
+                _ if batch.tidy => return Ok(()),
+                _ => {
+                    self.tidy_up().await?;
+                    if batch.face == Face::Anthropic {
+                        files::remove(&self.app, &self.tenant, &batch.input_file_id).await?;
+                    }
+                    self.save(batch, revision, |batch, _| batch.tidy = true).await?
+                }
+            };
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Saves a change; somebody else's comes first. Returns true: there is more to do.
+    async fn save(
+        &self,
+        mut batch: Batch,
+        revision: Revision,
+        change: impl FnOnce(&mut Batch, i64),
+    ) -> Result<bool, DocumentError> {
+        let now = self.app.now();
+        change(&mut batch, seconds(now));
+        match self.shelf.put(&batch, Precondition::At(revision), now).await {
+            Ok(_) | Err(DocumentError::Conflict) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the whole file before anything is run: a fault in its last line is told before money is spent.
+    async fn validate(&self, batch: Batch, revision: Revision) -> Result<bool, DocumentError> {
+        let mut lines = Lines::new(&self.app, &self.tenant, &batch.input_file_id);
+        let (mut ids, mut faults, mut total) = (HashSet::new(), Vec::new(), 0_u64);
+        while let Some(line) = lines.next().await? {
+            total += 1;
+            let fault = match Row::read(&line, &batch.endpoint) {
+                Ok(row) if !ids.insert(row.custom_id.clone()) => {
+                    Some(("duplicate_custom_id", format!("The custom_id '{}' came before", row.custom_id)))
+                }
+                Ok(_) if total > MAX_ROWS => {
+                    Some(("too_many_tasks", format!("A batch has at most {MAX_ROWS} requests")))
+                }
+                Ok(_) => None,
+                Err(fault) => Some(fault),
+            };
+            if let Some((code, message)) = fault {
+                faults.push(json!({ "code": code, "message": message, "param": null, "line": total }));
+                if faults.len() == MAX_FAULTS {
+                    break;
+                }
+            }
+        }
+        if total == 0 {
+            faults.push(json!({ "code": "empty_file", "message": "The input file has no requests", "param": null, "line": null }));
+        }
+        self.save(batch, revision, |batch, at| {
+            batch.total = total;
+            batch.enter(if faults.is_empty() { Status::InProgress } else { Status::Failed }, at);
+            batch.faults = faults;
+        })
+        .await
+    }
+
+    /// Runs the rows that have no outcome yet.
+    async fn run(&self, mut batch: Batch, mut revision: Revision) -> Result<bool, DocumentError> {
+        let done = self.done().await?;
+        (batch.completed, batch.failed) = (0, 0);
+        for (_, well) in &done {
+            count(&mut batch, *well);
+        }
+        let done: BTreeSet<u64> = done.into_iter().map(|(row, _)| row).collect();
+        let mut lines = Lines::new(&self.app, &self.tenant, &batch.input_file_id);
+        let (mut next, mut over) = (0, false);
+        let (mut uncounted, mut counted_at) = (0, Instant::now());
+        let plan = batch.clone();
+        let mut open = FuturesUnordered::new();
+        let window = self.app.0.bulk.limits.concurrency.max(1) as usize;
+        loop {
+            while !over && open.len() < window {
+                match lines.next().await? {
+                    None => over = true,
+                    Some(_) if done.contains(&next) => next += 1,
+                    Some(line) => {
+                        open.push(self.row(&plan, next, line));
+                        next += 1;
+                    }
+                }
+            }
+            match open.next().await {
+                None => break,
+                Some(Ok(Some(well))) => {
+                    count(&mut batch, well);
+                    uncounted += 1;
+                }
+                // The server stops; what has no outcome is run after the next start.
+                Some(Ok(None)) => return Ok(false),
+                Some(Err(error)) => return Err(error),
+            }
+            let expired = seconds(self.app.now()) >= batch.expires_at;
+            let due = uncounted >= COUNT_EVERY || counted_at.elapsed() >= COUNT_AFTER || expired;
+            // A cancel, or the deletion of the person, shows by the revision.
+            let changed = self.shelf.get(&self.id).await?.is_none_or(|(_, found)| found != revision);
+            if due || changed {
+                (uncounted, counted_at) = (0, Instant::now());
+                match self.shelf.put(&batch, Precondition::At(revision), self.app.now()).await {
+                    Ok(new) => revision = new,
+                    // It is cancelled or gone. What is under way ends first, so that its outcome counts.
+                    Err(DocumentError::Conflict) => {
+                        while let Some(ended) = open.next().await {
+                            ended?;
+                        }
+                        return Ok(true);
+                    }
+                    Err(error) => return Err(error),
+                }
+                if expired {
+                    while let Some(ended) = open.next().await {
+                        ended?;
+                    }
+                    return self
+                        .save(batch, revision, |batch, at| {
+                            batch.ending = Some(Status::Expired);
+                            batch.enter(Status::Finalizing, at);
+                        })
+                        .await;
+                }
+            }
+        }
+        self.save(batch, revision, |batch, at| {
+            batch.ending = Some(Status::Completed);
+            batch.enter(Status::Finalizing, at);
+        })
+        .await
+    }
+
+    /// Runs a row and writes what became of it; returns whether it ended well, none when the server stops.
+    async fn row(&self, batch: &Batch, number: u64, line: bytes::Bytes) -> Result<Option<bool>, DocumentError> {
+        let id = row_id(batch, number);
+        let outcome = match Row::read(&line, &batch.endpoint) {
+            Ok(row) => {
+                let (who, to) = (&batch.who, door::To { path: &batch.endpoint, headers: &batch.headers });
+                let Some(answer) = door::post(&self.app, &self.tenant, who, to, row.body()).await else {
+                    return Ok(None);
+                };
+                Outcome::answered(batch.face, &id, &row.custom_id, &answer)
+            }
+            // The whole input was read before.
+            Err((code, message)) => Outcome::broken(&id, code, &message),
+        };
+        let well = outcome.is_well();
+        let write = || {
+            let document = NewDocument {
+                id: outcome_id(&batch.id, number),
+                user: Some(batch.who.user.clone()),
+                body: outcome.0.clone(),
+                precondition: Precondition::Absent,
+                at: self.app.now(),
+            };
+            let written = self.app.documents().write(&self.tenant, OUTCOMES, document);
+            async {
+                match written.await {
+                    // A write whose answer was lost is there.
+                    Ok(_) | Err(DocumentError::Conflict) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        Ok(insist(&self.app, write).await.map(|()| well))
+    }
+
+    /// Returns the rows that have an outcome, and whether each ended well.
+    async fn done(&self) -> Result<Vec<(u64, bool)>, DocumentError> {
+        let (mut done, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.outcomes(after).await?;
+            let Some((last, _)) = page.last() else { return Ok(done) };
+            after = Some(last.clone());
+            for (id, outcome) in page {
+                let row = id.rsplit('/').next().and_then(|row| row.parse().ok());
+                done.extend(row.map(|row| (row, outcome.is_well())));
+            }
+        }
+    }
+
+    async fn outcomes(&self, after: Option<String>) -> Result<Vec<(String, Outcome)>, DocumentError> {
+        let query = DocumentQuery {
+            collection: OUTCOMES.to_owned(),
+            prefix: format!("{}/", self.id),
+            after,
+            limit: 100,
+            ..DocumentQuery::default()
+        };
+        let page = self.app.documents().list(&self.tenant, query).await?;
+        Ok(page.into_iter().map(|document| (document.id, Outcome(document.body))).collect())
+    }
+
+    /// Writes what became of the rows where clients find it. Doing it again writes the same.
+    async fn finalize(&self, batch: Batch, revision: Revision) -> Result<bool, DocumentError> {
+        let ending = batch.ending.unwrap_or(Status::Completed);
+        let left = match (batch.face, ending) {
+            (_, Status::Expired) => Some(Left::Expired),
+            (Face::Anthropic, Status::Cancelled) => Some(Left::Canceled),
+            _ => None,
+        };
+        let mut shelves = Shelves::of(self, &batch);
+        let (mut completed, mut failed, mut left_out, mut after) = (0, 0, 0, None);
+        let mut seen = BTreeSet::new();
+        loop {
+            let page = self.outcomes(after).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (id, outcome) in page {
+                seen.extend(id.rsplit('/').next().and_then(|row| row.parse::<u64>().ok()));
+                if outcome.is_well() {
+                    completed += 1;
+                } else {
+                    failed += 1;
+                }
+                shelves.write(&outcome).await?;
+            }
+        }
+        if let Some(left) = left {
+            let mut lines = Lines::new(&self.app, &self.tenant, &batch.input_file_id);
+            let mut number = 0;
+            while let Some(line) = lines.next().await? {
+                if let (false, Ok(row)) = (seen.contains(&number), Row::read(&line, &batch.endpoint)) {
+                    let id = row_id(&batch, number);
+                    left_out += 1;
+                    shelves.write(&Outcome::left_out(batch.face, &id, &row.custom_id, left)).await?;
+                }
+                number += 1;
+            }
+        }
+        let written = shelves.finish().await?;
+        self.save(batch, revision, |batch, at| {
+            batch.left_out = left_out;
+            // OpenAI counts a row that ran out of time as one that failed.
+            (batch.completed, batch.failed) =
+                (completed, failed + if batch.face == Face::OpenAi { left_out } else { 0 });
+            (batch.output_file_id, batch.error_file_id, batch.results) = written;
+            batch.enter(ending, at);
+        })
+        .await
+    }
+
+    /// Removes what became of each row: it is in the results.
+    async fn tidy_up(&self) -> Result<(), DocumentError> {
+        files::remove_all(&self.app, &self.tenant, OUTCOMES, &format!("{}/", self.id)).await
+    }
+}
+
+/// Where what became of the rows is written.
+enum Shelves {
+    /// What ended well, and the rest.
+    Files(Writer, Writer),
+    Results(Writer),
+}
+
+/// The ids of the files of what ended well and of the rest, or the results.
+type Written = (Option<String>, Option<String>, Option<Results>);
+
+impl Shelves {
+    fn of(work: &Work, batch: &Batch) -> Self {
+        let writer = |id: String, name: String| {
+            let file = File {
+                id,
+                user: batch.who.user.clone(),
+                name,
+                purpose: "batch_output".to_owned(),
+                bytes: 0,
+                pieces: 0,
+                created_at: seconds(work.app.now()),
+            };
+            Writer::new(&work.app, &work.tenant, file)
+        };
+        match batch.face {
+            Face::OpenAi => {
+                let [output, errors] = ["output", "error"].map(|which| {
+                    writer(format!("file-{}-{which}", batch.name()), format!("{}_{which}.jsonl", batch.id))
+                });
+                Self::Files(output, errors)
+            }
+            Face::Anthropic => Self::Results(writer(batch.results_id(), String::new())),
+        }
+    }
+
+    async fn write(&mut self, outcome: &Outcome) -> Result<(), DocumentError> {
+        match self {
+            Self::Files(output, _) if outcome.is_well() => output.write(outcome.line()).await,
+            Self::Files(_, errors) => errors.write(outcome.line()).await,
+            Self::Results(results) => results.write(outcome.line()).await,
+        }
+    }
+
+    async fn finish(self) -> Result<Written, DocumentError> {
+        match self {
+            Self::Files(output, errors) => Ok((finished(output).await?, finished(errors).await?, None)),
+            Self::Results(results) => {
+                let file = results.flush().await?;
+                Ok((None, None, Some(Results { pieces: file.pieces, bytes: file.bytes })))
+            }
+        }
+    }
+}
+
+/// Ends a file that something was written to; returns its id.
+async fn finished(writer: Writer) -> Result<Option<String>, DocumentError> {
+    if writer.written() == 0 {
+        return Ok(None);
+    }
+    Ok(Some(writer.finish().await?.id))
+}
+
+fn count(batch: &mut Batch, well: bool) {
+    if well {
+        batch.completed += 1;
+    } else {
+        batch.failed += 1;
+    }
+}
+
+fn row_id(batch: &Batch, row: u64) -> String {
+    format!("batch_req_{}_{row}", batch.name())
+}
+
+fn outcome_id(batch: &str, row: u64) -> String {
+    format!("{batch}/{row:08}")
+}
