@@ -21,6 +21,11 @@ PYPI = {
 LITELLM_KEY = "sk-bench-0000"
 
 
+def nginx():
+    """Returns where nginx is; none where it is not installed."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+
+
 def install(cache, names):
     """Installs the peers from PyPI, each into an environment of its own; returns those that are there."""
     there = []
@@ -30,9 +35,9 @@ def install(cache, names):
         if not (mark.is_file() and mark.read_text() == PYPI[name]):
             print(f"installing {PYPI[name]} into {home}", file=sys.stderr)
             shutil.rmtree(home, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", home], check=True)
+            venv = [sys.executable, "-m", "venv", home]
             pip = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYPI[name]]
-            if subprocess.run(pip).returncode != 0:
+            if any(subprocess.run(command).returncode != 0 for command in (venv, pip)):
                 print(f"{name} cannot be installed: it is left out", file=sys.stderr)
                 continue
             mark.write_text(PYPI[name])
@@ -213,7 +218,7 @@ http {{
 }}
 """
         )
-        return [shutil.which("nginx") or "/usr/sbin/nginx", "-p", self.tmp, "-c", "nginx.conf", "-e", "error.log"]
+        return [nginx(), "-p", self.tmp, "-c", "nginx.conf", "-e", "error.log"]
 
 
 class VllmRouter(System):

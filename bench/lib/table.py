@@ -31,14 +31,39 @@ class Table:
         self.rows.append((figure, show(ours, unit), peer, show(theirs, unit), times(ratio), wanted, reached))
 
     def text(self):
-        rows = [self.HEAD, *self.rows]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(self.HEAD))]
-        line = lambda row: "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
-        rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-        return "\n".join([line(self.HEAD), rule, *map(line, self.rows)])
+        return drawn(self.HEAD, self.rows)
 
     def missed(self):
         return [row[0] for row in self.rows if row[-1] == "NO"]
+
+
+class Figures:
+    """What was measured of each system of the gateway bench, a row for each."""
+
+    COLUMNS = (
+        ("/s at 4", "rate 4", "/s"), ("/s at 32", "rate 32", "/s"), ("CPU at 4", "cpu 4", "µs"), ("CPU at 32", "cpu 32", "µs"),
+        ("p99 at 32", "p99 32", "µs"), ("p99 paced", "paced p99", "µs"), ("first token", "first token", "µs"),
+        ("dropped", "dropped", ""), ("memory at 32", "memory 32", "MB"), ("at 512", "memory 512", "MB"),
+    )
+
+    def __init__(self):
+        self.rows = []
+
+    def row(self, name, of, fault):
+        """Adds what `of` says of a system; `fault` says why some of it is missing."""
+        cells = ["–" if of(figure) is None else show(of(figure), unit) for _, figure, unit in self.COLUMNS]
+        self.rows.append((name, *cells, fault or ""))
+
+    def text(self):
+        return drawn(("system", *(head for head, _, _ in self.COLUMNS), "not measured because"), self.rows)
+
+
+def drawn(head, rows):
+    """Returns rows of cells under their heads, as Markdown."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    line = lambda row: "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([line(head), rule, *map(line, rows)])
 
 
 def times(ratio):
