@@ -12,7 +12,7 @@ use crate::{
         build::{Builder, Built},
         config::RouteConfig,
         dice::Dice,
-        guard::{Guard, ModelHealth},
+        guard::Guard,
         residency::{Candidates, Leg},
     },
     target::{Door, Target},
@@ -21,6 +21,7 @@ use bedplate_core::{
     id::Tenant,
     port::{
         BoxFuture,
+        health::{Health, ModelHealth},
         ledger::{BudgetState, Budgets, Ledger, LedgerError},
         model::{
             Answered, EmbedCall, Embeddings, Model, ModelCall, ModelError, ModelErrorKind, ModelInfo, Noted, Notes,
@@ -52,6 +53,8 @@ struct Table {
     entries: HashMap<String, Arc<Entry>>,
     /// The names of the routes, sorted.
     routes: Vec<String>,
+    /// The models by their own names.
+    doors: BTreeMap<String, Door>,
     /// The plans and budgets in force, and where they are counted.
     books: Option<(Arc<Rules>, Arc<dyn Ledger>)>,
 }
@@ -119,16 +122,6 @@ impl Gateway {
         Ok(())
     }
 
-    /// Returns how each model does, by name.
-    #[must_use]
-    pub fn health(&self) -> Vec<ModelHealth> {
-        let now = self.options.clock.now();
-        let guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<ModelHealth> = guards.iter().map(|(name, guard)| guard.describe(name, now)).collect();
-        all.sort_by(|a, b| a.name.cmp(&b.name));
-        all
-    }
-
     fn table_of(&self, config: Config) -> Result<Table, ConfigError> {
         let prices = self.prices.with(&config.policy.prices);
         let mut control = Control::new(&config.policy, &self.options, &self.http);
@@ -155,7 +148,7 @@ impl Gateway {
         }
         let books = control.books();
         control.finish();
-        Ok(Table { entries, routes: routes.into_keys().collect(), books })
+        Ok(Table { entries, routes: routes.into_keys().collect(), doors, books })
     }
 
     fn entry(&self, name: &str) -> Option<Arc<Entry>> {
@@ -199,6 +192,17 @@ impl Model for Gateway {
     fn has_route(&self, name: &str) -> bool {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         table.routes.binary_search_by(|route| route.as_str().cmp(name)).is_ok()
+    }
+}
+
+impl Health for Gateway {
+    fn models(&self) -> Vec<ModelHealth> {
+        let now = self.options.clock.now();
+        // Never both locks at once: a reload takes them in the other order.
+        let doors = self.table.read().unwrap_or_else(PoisonError::into_inner).doors.clone();
+        let guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = doors.iter().filter_map(|(name, door)| Some((name, door, guards.get(name)?)));
+        known.map(|(name, door, guard)| guard.describe(name, (*door.target().info).clone(), now)).collect()
     }
 }
 

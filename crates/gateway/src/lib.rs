@@ -45,7 +45,7 @@ pub use route::{
     experience::examples,
     facts::knows_language,
     file::RouteFileError,
-    guard::{GuardPolicy, ModelHealth},
+    guard::GuardPolicy,
     learned::{Example, Prompt, Report, Router},
     pick::Metric,
     residency::Place,

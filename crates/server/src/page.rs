@@ -29,6 +29,7 @@ pub(crate) const VIEWS: &[&str] = &[
     "/workflows",
     "/workflows/{*rest}",
     "/models",
+    "/models/{*rest}",
     "/costs",
     "/project",
 ];

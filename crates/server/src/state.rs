@@ -12,6 +12,7 @@ use bedplate_core::{
         clock::{Clock, Entropy},
         definitions::Definitions,
         documents::Documents,
+        health::Health,
         journal::Journal,
         keys::Keys,
         ledger::Budgets,
@@ -69,6 +70,8 @@ pub struct Options {
     pub live: Arc<dyn LiveRecords>,
     /// How the budgets stand.
     pub budgets: Arc<dyn Budgets>,
+    /// How the models do.
+    pub health: Arc<dyn Health>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Unpredictable bytes, for ids and new keys.

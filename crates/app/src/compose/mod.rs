@@ -258,6 +258,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         records: store.records(),
         live: Arc::new(recorder.clone()),
         budgets: gateway.clone(),
+        health: gateway.clone(),
         clock,
         entropy,
         access,

@@ -7,6 +7,7 @@ pub mod caller;
 pub mod clock;
 pub mod definitions;
 pub mod documents;
+pub mod health;
 pub mod journal;
 pub mod keys;
 pub mod ledger;

@@ -175,6 +175,15 @@ impl Breaker {
         }
     }
 
+    /// Returns how long an open breaker lets nothing through yet; none when it is not open.
+    #[must_use]
+    pub fn wait(&self, now: Timestamp) -> Option<Duration> {
+        match self.lock().phase {
+            Inner::Open { until, .. } if now < until => Some(until.since(now)),
+            Inner::Open { .. } | Inner::Closed | Inner::HalfOpen { .. } => None,
+        }
+    }
+
     fn note(&self, state: &mut State, failed: bool) {
         if state.last.len() == self.policy.window && state.last.pop_front() == Some(true) {
             state.failed -= 1;
@@ -248,6 +257,8 @@ mod tests {
         let breaker = breaker();
         calls(&breaker, 0, 20, 1);
         assert_eq!(breaker.admit(Timestamp(2_000), true), Admission::No { after: Duration::from_secs(3) });
+        assert_eq!(breaker.wait(Timestamp(2_000)), Some(Duration::from_secs(3)));
+        assert_eq!(breaker.wait(Timestamp(5_000)), None);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::resilience::{
 use bedplate_core::{
     port::{
         clock::Clock,
-        model::{ModelError, ModelErrorKind},
+        health::ModelHealth,
+        model::{ModelError, ModelErrorKind, ModelInfo},
     },
     time::Timestamp,
 };
@@ -38,23 +39,6 @@ pub(crate) struct Guard {
     pub(crate) health: Health,
     /// What kind of failure was the last. Its words stay with the caller who met it.
     last_failure: Mutex<Option<ModelErrorKind>>,
-}
-
-/// How a model does.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelHealth {
-    /// Its name in the configuration.
-    pub name: String,
-    /// `closed`, `open` or `half_open`.
-    pub breaker: &'static str,
-    /// Calls under way.
-    pub in_flight: u32,
-    /// How many may be.
-    pub limit: u32,
-    /// Seconds until the first token, expected.
-    pub latency: f64,
-    /// The part of calls that fail, 0 to 1.
-    pub errors: f64,
 }
 
 /// A call that a guard let through. It is over when this is dropped; what came of it is said before.
@@ -87,7 +71,7 @@ impl Guard {
     }
 
     /// Returns how the model `name` does at `now`.
-    pub(crate) fn describe(&self, name: &str, now: Timestamp) -> ModelHealth {
+    pub(crate) fn describe(&self, name: &str, info: ModelInfo, now: Timestamp) -> ModelHealth {
         let (in_flight, limit) = self.concurrency.level();
         let reading = self.health.read(now);
         let breaker = match self.breaker.phase(now) {
@@ -97,12 +81,19 @@ impl Guard {
         };
         ModelHealth {
             name: name.to_owned(),
+            info,
             breaker,
+            wait: self.breaker.wait(now).max(self.health.wait(now)),
+            last_failure: self.last_failure(),
             in_flight,
             limit,
             latency: reading.latency,
             errors: reading.errors,
         }
+    }
+
+    fn last_failure(&self) -> Option<ModelErrorKind> {
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a call of about `tokens` of input through.
@@ -166,8 +157,7 @@ impl Guard {
         let now = clock.now();
         let admission = self.breaker.admit(now, last_resort);
         if let Admission::No { after } = admission {
-            let last = *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
-            let last = last.map_or("unknown", ModelErrorKind::code);
+            let last = self.last_failure().map_or("unknown", ModelErrorKind::code);
             let message =
                 format!("the model has failed too often of late (last: {last}) and is left alone for a while");
             return Err(later(ModelErrorKind::Unavailable, &message, after));

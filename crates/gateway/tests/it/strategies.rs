@@ -467,9 +467,13 @@ async fn a_model_that_is_down_gets_no_calls_and_a_reload_forgets_nothing() {
     };
     gateway.reload(again("model = \"ill\"\nfallback = [\"well\"]\nresume = true")).unwrap();
     assert_eq!(noted(&gateway, hello()).await.unwrap().1.attempts, 1, "the breaker is still open");
-    let health = gateway.health();
+    let health = bedplate_core::port::health::Health::models(&*gateway);
     let ill = health.iter().find(|one| one.name == "ill").unwrap();
     assert_eq!((ill.breaker, ill.in_flight), ("open", 0));
+    assert_eq!(ill.last_failure.map(|kind| kind.code()), Some("model_unavailable"));
+    assert!(ill.wait.is_some() && ill.errors > 0.0, "{ill:?}");
+    let names: Vec<&str> = health.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["auto", "ill", "rehearsal", "well"], "each model once");
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod responses;
 pub(crate) mod runs;
 mod sessions;
 mod stored_response;
+mod targets;
 pub(crate) mod turn_stream;
 mod users;
 mod workflow_test;
@@ -117,6 +118,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(keys::revoke))
         .routes(routes!(models::list))
         .routes(routes!(models::show))
+        .routes(routes!(targets::list))
         .routes(routes!(embeddings::create))
         .routes(routes!(bedrock::invoke_model))
         .routes(routes!(bedrock::count_tokens))
