@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ARTEFACTS, Server, clear, close, launch } from "./harness.mjs";
 import { flows } from "./flows.mjs";
+import { gateway, usage } from "./usage.mjs";
 import { scripted } from "./scripted.mjs";
 import { shop } from "./shop.mjs";
 
@@ -63,8 +64,10 @@ try {
     const machines = await new Server(binary, join(root, "examples", "workflows")).start();
     servers.push(machines);
     for (const [name, work] of Object.entries(flows)) await run(name, () => work(machines.url));
+    const calls = await gateway(binary, servers);
+    for (const [name, work] of Object.entries(usage)) await run(name, () => work(calls));
   } else {
-    const count = Object.keys(scripted).length + Object.keys(flows).length;
+    const count = [scripted, flows, usage].reduce((sum, cases) => sum + Object.keys(cases).length, 0);
     skipped += count;
     console.log(`  skipped: ${count} cases, because ${binary} does not exist (BEDPLATE_BIN names another)`);
   }

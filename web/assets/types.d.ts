@@ -104,3 +104,31 @@ export interface Execution extends ExecutionSummary {
   states: Record<string, StateNow>; tasks: OpenTask[]; waiting: number; redrives: number; redrivable: boolean; not_redrivable_because: string | null;
 }
 export interface HistoryEvent { id: number; previous_event_id: number; at: string; type: string; state: string | null; details: Record<string, any> | null }
+
+export interface Quantiles { p50: number; p95: number; p99: number }
+/** What calls cost together: a row of /v1/costs, or all of it. */
+export interface CostSum {
+  calls: number; errors: number; cancelled: number; cache_hits: number; input_tokens: number; output_tokens: number; cache_read_tokens: number;
+  cache_write_tokens: number; cost_usd: number; saved_usd: number; unpriced_calls: number; latency_ms: Quantiles | null; first_token_ms: Quantiles | null;
+}
+/** A row also holds what its calls have in common, under the words of `by`. */
+export interface CostRow extends CostSum { [by: string]: any }
+export interface Costs { from: string; to: string; by: string[]; prices_as_of: string; rows: CostRow[]; total: CostSum }
+export interface Budget {
+  name: string; for: string; who: string | null; period: string; limit_usd: number; spent_usd: number; reserved_usd: number; used: number;
+  alerted: number[]; action: string; resets_at: string | null;
+}
+export interface CallRecord {
+  id: string; at: string; outcome: "ok" | "error" | "cancelled"; error: { kind: string; message: string } | null; user_id: string | null; key: string | null;
+  team: string | null; agent: string | null; session_id: string | null; run_id: string | null; tags: Record<string, string>; jurisdiction: string | null;
+  priority: string; dialect: string; stream: boolean; route: string; reason: string | null; target: string | null; provider: string | null; model: string | null;
+  attempts: number; cache: string | null; degraded: string | null; guard: string | null; prompt_cache_markers: number; usage: Usage; estimated: boolean;
+  cost_usd: number | null; saved_usd: number; first_token_ms: number | null; total_ms: number; has_payload: boolean;
+  payload?: { request: any; response: any } | null;
+}
+export interface Target {
+  name: string; provider: string; model: string; foundation_model: boolean; breaker: "closed" | "open" | "half_open"; wait_ms: number | null;
+  last_error: string | null; in_flight: number; limit: number; first_token_ms: number | null; error_rate: number;
+}
+/** A column or a line of a chart: what it is called, and a value for each slot. */
+export interface Series { id: string; label: string; values: (number | null)[] }

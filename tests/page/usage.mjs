@@ -1,0 +1,132 @@
+// Cases about model calls and what they cost, against the project in gateway/ and an upstream of its own.
+
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { makeCalls } from "./calls.mjs";
+import { Server, api, check, equal, shot, visit } from "./harness.mjs";
+import { contrast, focusVisible } from "./look.mjs";
+import { upstream } from "./upstream.mjs";
+
+/** Starts the upstream and two servers with the project: one that has calls, one that has none. */
+export async function gateway(binary, servers) {
+  const up = await upstream();
+  servers.push(up);
+  const project = mkdtempSync(join(tmpdir(), "bedplate-page-gateway-"));
+  servers.push({ stop: () => rmSync(project, { recursive: true, force: true }) });
+  cpSync(join(dirname(fileURLToPath(import.meta.url)), "gateway"), project, { recursive: true });
+  const file = join(project, "bedplate.toml");
+  writeFileSync(file, readFileSync(file, "utf8").replaceAll("UPSTREAM", up.host));
+  const [used, fresh] = [new Server(binary, project), new Server(binary, project)];
+  servers.push(used, fresh);
+  await used.start();
+  await fresh.start();
+  await makeCalls(used.url);
+  return { base: used.url, fresh: fresh.url };
+}
+
+const shownMoney = (dollars) => (dollars < 0.01 ? `$${dollars.toPrecision(2).replace(/0+$/, "")}` : `$${dollars.toFixed(2)}`);
+const column = (page, index) => page.locator(`.sums-table tbody td:nth-child(${index})`).allInnerTexts();
+const opened = (page) => page.locator(".usage:not(.busy):not([hidden])").waitFor();
+
+export const usage = {
+  async "costs: figures, rows and bars are those of the API, by model and by tag"({ base }) {
+    const { page, guard } = await visit(base, "/costs");
+    await opened(page);
+    for (const by of ["model", "tag:project"]) {
+      await page.getByLabel("By", { exact: true }).selectOption(by);
+      await opened(page);
+      const { rows, total } = await api(base, `/v1/costs?by=${encodeURIComponent(by)}`);
+      await page.locator(".sums-table tbody tr").nth(rows.length - 1).waitFor();
+      equal(JSON.stringify(await column(page, 4)), JSON.stringify(rows.map((row) => String(row.calls))), `calls by ${by}`);
+      equal(await page.locator(".sums-table tfoot td").nth(1).innerText(), shownMoney(total.cost_usd), "the sum of money");
+      const names = rows.map((row) => row[by] ?? "No tag project").sort();
+      equal(JSON.stringify((await column(page, 1)).sort()), JSON.stringify(names), `names by ${by}`);
+      equal(await page.locator(".legend .entry").count(), rows.length, "entries of the legend");
+    }
+    check(/bedplate costs --by tag:project --from 30d/.test(await page.locator(".same").innerText()), "the command that says the same");
+    await shot(page, "costs");
+    await guard();
+  },
+
+  async "costs: a chart has a zero and a unit, its legend hides, the keys read it"({ base }) {
+    const { page, guard } = await visit(base, "/costs?show=calls&from=24h");
+    await opened(page);
+    await page.locator(".plot rect").first().waitFor();
+    check((await page.locator(".plot .tick").allTextContents()).includes("0"), "the axis begins with 0");
+    check(/calls by hour/.test(await page.locator(".chart figcaption").innerText()), "the unit");
+    const bars = await page.locator(".plot rect").count();
+    await page.locator(".legend .entry").first().click();
+    await page.waitForFunction((count) => document.querySelectorAll(".plot rect").length < count, bars);
+    equal(await page.locator(".legend .entry").first().getAttribute("aria-pressed"), "false", "what is hidden says so");
+    await page.locator(".legend .entry").first().click();
+    await page.locator(".plot-area").focus();
+    await page.keyboard.press("End");
+    const { total } = await api(base, "/v1/costs?from=24h");
+    check((await page.locator(".tip").innerText()).includes(String(total.calls)), `the last step has all calls: ${await page.locator(".tip").innerText()}`);
+    await shot(page, "costs-chart");
+    await guard();
+  },
+
+  async "costs: a filter is chosen, stands in the address, and comes back with it"({ base }) {
+    const { page, guard } = await visit(base, "/costs");
+    await opened(page);
+    await page.getByRole("button", { name: "Filter", exact: true }).click();
+    await page.locator(".menu").getByRole("button", { name: "User" }).click();
+    await page.locator(".menu .item", { hasText: "ben" }).click();
+    await page.locator(".chip", { hasText: "ben" }).waitFor();
+    const address = new URL(page.url());
+    equal(address.searchParams.get("user_id"), "ben", "the user in the address");
+    const { total } = await api(base, "/v1/costs?user_id=ben");
+    const calls = () => page.locator(".sums-table tfoot td").nth(3).innerText();
+    await page.waitForFunction((wanted) => document.querySelector(".sums-table tfoot td:nth-child(4)")?.textContent === wanted, String(total.calls));
+    await page.reload();
+    await opened(page);
+    equal(await calls(), String(total.calls), "calls after a reload");
+    await page.getByRole("button", { name: "Without User ben" }).click();
+    await page.waitForFunction((wanted) => document.querySelector(".sums-table tfoot td:nth-child(4)")?.textContent !== wanted, String(total.calls));
+    equal(new URL(page.url()).searchParams.get("user_id"), null, "the address without it");
+    await guard();
+  },
+
+  async "costs: budgets say how they stand, at 80 and at 100 per cent"({ base }) {
+    const { page, guard } = await visit(base, "/costs");
+    const { budgets } = await api(base, "/v1/budgets");
+    await page.locator(".budget").nth(budgets.length - 1).waitFor();
+    const ben = page.locator(".budget", { hasText: "ben" });
+    const { used } = budgets.find(({ who }) => who === "ben");
+    equal(await ben.getAttribute("data-state"), "over", "the state of who spent too much");
+    check((await ben.innerText()).includes(`${Math.floor(used * 100)} %`), `how much of it: ${await ben.innerText()}`);
+    check(/calls go on/.test(await ben.innerText()), "what happens now");
+    equal(await page.locator(".budget", { hasText: "everybody" }).getAttribute("data-state"), "fine", "the state of the large one");
+    await guard();
+  },
+
+  async "costs: a server without calls teaches how to make one"({ fresh }) {
+    const { page, guard } = await visit(fresh, "/costs");
+    await page.locator(".empty .command").waitFor();
+    check(/curl .*\/v1\/chat\/completions/.test(await page.locator(".empty .command code").innerText()), "the command");
+    await page.locator(".budget").first().waitFor();
+    await shot(page, "costs-empty");
+    await guard();
+  },
+
+  async "costs: light, dark and 360 pixels: contrast, focus, and no sideways scrolling"({ base }) {
+    await looks(base, "/costs", ".plot rect", "costs");
+  },
+};
+
+/** Looks at a view in light, in dark and on a phone. */
+async function looks(base, path, ready, name) {
+  for (const options of [{ colorScheme: "light" }, { colorScheme: "dark" }, { viewport: { width: 360, height: 740 } }]) {
+    const { page, guard } = await visit(base, path, options);
+    const look = options.colorScheme ?? "phone";
+    await page.locator(ready).first().waitFor();
+    const poor = await page.evaluate(contrast);
+    check(poor.length === 0, `${look}: ${poor.slice(0, 5).join("; ")}`);
+    await focusVisible(page, 30);
+    await shot(page, `${name}-${look}`);
+    await guard();
+  }
+}
