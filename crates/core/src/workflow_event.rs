@@ -78,6 +78,8 @@ pub enum WorkflowEvent {
     Redriven(ExecutionRedriven),
     /// The limits of a map run that is under way are others now.
     MapRunChanged(MapRunChanged),
+    /// An execution that is a copy of another one's prefix goes on as its own.
+    Forked(ExecutionForked),
 }
 
 /// See [`WorkflowEvent::Started`].
@@ -465,6 +467,33 @@ pub struct ExecutionRedriven {
     /// When the execution is given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+}
+
+/// See [`WorkflowEvent::Forked`]. Tasks that were under way are scheduled anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExecutionForked {
+    /// The execution's own ARN.
+    pub execution: Arc<str>,
+    /// Its own name.
+    pub name: Arc<str>,
+    /// When it is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// The definition that it is pinned to from here on; absent: that of the prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<ContentHash>,
+    /// Another input of the state that a branch has just entered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<OtherInput>,
+}
+
+/// See [`ExecutionForked::input`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OtherInput {
+    /// The branch.
+    pub branch: BranchId,
+    /// The input.
+    pub value: Arc<Value>,
 }
 
 /// See [`WorkflowEvent::MapRunChanged`]. What is absent stays.

@@ -113,48 +113,63 @@ pub(crate) fn view(head: Head, state: &AgentState) -> RunView {
     }
 }
 
-/// A run that is run again.
-pub(crate) struct Rerun<'a> {
-    pub journal: &'a dyn Journal,
-    pub model: &'a dyn Model,
-    pub pinned: &'a Pinned<Definition>,
-    pub tenant: &'a Tenant,
-    pub run: RunRef,
-}
+/// How runs of a machine are run again.
+pub(crate) trait Rerun {
+    type Machine: Driven;
 
-impl Rerun<'_> {
-    /// Folds the run up to `at`, asks the machine at each point what it would decide, and compares. Jitter and prices
-    /// are not recorded, so what hangs on them alone is no difference.
-    pub(crate) async fn differences(&self, at: Seq) -> Result<(u64, AgentState, Vec<Difference>), RunError> {
-        let mut state = AgentState::default();
+    fn journal(&self) -> &dyn Journal;
+    fn run(&self) -> RunRef;
+
+    /// Returns what the machine of today would decide before `next`.
+    async fn decide(&self, state: &<Self::Machine as Machine>::State, next: &Entry) -> Result<Vec<Event>, RunError>;
+
+    /// Returns whether a decision is the recorded one, but for what is not recorded.
+    fn alike(&self, decided: &Event, recorded: &Event) -> bool;
+
+    /// Returns whether an event can be what an input means, so that no decision stands behind it; `begun` are the tool
+    /// calls that have begun.
+    fn comes_from_outside(event: &Event, begun: &BTreeSet<CallId>) -> bool;
+
+    /// Folds the run up to `at`, asks the machine at each point what it would decide, and compares.
+    async fn compare(&self, at: Seq) -> Result<(u64, <Self::Machine as Machine>::State, Vec<Difference>), RunError> {
+        let mut state = <Self::Machine as Machine>::State::default();
         let mut differences = Vec::new();
         let mut begun = BTreeSet::new();
         let mut count = 0;
         let mut after = 0;
         while after < at {
-            let batch = self.journal.read(self.run, after, 1).await?;
+            let batch = self.journal().read(self.run(), after, 1).await?;
             let Some(last) = batch.last() else { break };
             after = last.seq;
+            // Of a batch that is looked at in part, the decision may say more.
+            let is_cut = last.seq > at;
             let batch: Vec<Entry> = batch.into_iter().filter(|entry| entry.seq <= at).collect();
             count += batch.len() as u64;
-            self.rerun_batch(&mut state, &batch, &mut begun, &mut differences).await?;
+            let found = self.compare_batch(&mut state, &batch, is_cut, &mut begun).await?;
+            differences.extend(found);
         }
         Ok((count, state, differences))
     }
 
-    async fn rerun_batch(
+    async fn compare_batch(
         &self,
-        state: &mut AgentState,
+        state: &mut <Self::Machine as Machine>::State,
         batch: &[Entry],
+        is_cut: bool,
         begun: &mut BTreeSet<CallId>,
-        differences: &mut Vec<Difference>,
-    ) -> Result<(), RunError> {
+    ) -> Result<Vec<Difference>, RunError> {
+        let mut differences = Vec::new();
         let mut rest = batch;
         while let Some(next) = rest.first() {
             let decided = self.decide(state, next).await?;
-            let same = decided.iter().zip(rest).take_while(|(event, entry)| alike(event, &entry.event)).count();
-            let agreed = if same == decided.len() { same } else { 0 };
-            if agreed == 0 && !comes_from_outside(&next.event, begun) {
+            let same = decided.iter().zip(rest).take_while(|(event, entry)| self.alike(event, &entry.event)).count();
+            // A fork may cut a decision short, and so may the end of the look.
+            let cut_here = match rest.get(same) {
+                Some(entry) => matches!(entry.event, Event::Forked(_)),
+                None => is_cut,
+            };
+            let agreed = if same == decided.len() || cut_here { same } else { 0 };
+            if agreed == 0 && !Self::comes_from_outside(&next.event, begun) {
                 let decided = decided.get(same).map_or_else(|| "nothing".to_owned(), describe);
                 let recorded = rest.get(same).map_or_else(|| "nothing".to_owned(), |entry| describe(&entry.event));
                 differences.push(Difference { seq: next.seq + same as u64, recorded, decided });
@@ -162,11 +177,32 @@ impl Rerun<'_> {
             let (folded, left) = rest.split_at(agreed.max(1));
             for entry in folded {
                 begun.extend(begins(entry));
-                Agent::apply(state, entry.seq, entry.at, &entry.event);
+                Self::Machine::apply(state, entry.seq, entry.at, &entry.event);
             }
             rest = left;
         }
-        Ok(())
+        Ok(differences)
+    }
+}
+
+/// A run of an agent that is run again.
+pub(crate) struct AgentRerun<'a> {
+    pub journal: &'a dyn Journal,
+    pub model: &'a dyn Model,
+    pub pinned: &'a Pinned<Definition>,
+    pub tenant: &'a Tenant,
+    pub run: RunRef,
+}
+
+impl Rerun for AgentRerun<'_> {
+    type Machine = Agent;
+
+    fn journal(&self) -> &dyn Journal {
+        self.journal
+    }
+
+    fn run(&self) -> RunRef {
+        self.run
     }
 
     async fn decide(&self, state: &AgentState, next: &Entry) -> Result<Vec<Event>, RunError> {
@@ -179,20 +215,45 @@ impl Rerun<'_> {
         let context = Context { definition, price, ..Context::at(next.at, [0; 16]) };
         Ok(Agent::decide(state, &context).events)
     }
-}
 
-fn alike(decided: &Event, recorded: &Event) -> bool {
-    match (decided, recorded) {
-        (Event::ModelCalled(decided), Event::ModelCalled(recorded)) => {
-            let mut decided = decided.clone();
-            decided.not_before = recorded.not_before;
-            decided.reserved = recorded.reserved;
-            decided.deadline = recorded.deadline;
-            decided == *recorded
+    /// Jitter and prices are not recorded, so what hangs on them alone is no difference.
+    fn alike(&self, decided: &Event, recorded: &Event) -> bool {
+        match (decided, recorded) {
+            (Event::ModelCalled(decided), Event::ModelCalled(recorded)) => {
+                let mut decided = decided.clone();
+                decided.not_before = recorded.not_before;
+                decided.reserved = recorded.reserved;
+                decided.deadline = recorded.deadline;
+                decided == *recorded
+            }
+            // What a reply said when it was cut is known to its driver alone.
+            (Event::ModelReplied(decided), Event::ModelReplied(recorded)) => decided.call == recorded.call,
+            _ => decided == recorded,
         }
-        // What a reply said when it was cut is known to its driver alone.
-        (Event::ModelReplied(decided), Event::ModelReplied(recorded)) => decided.call == recorded.call,
-        _ => decided == recorded,
+    }
+
+    /// A call that has begun begins again when its run was recovered after a crash, which is an input too.
+    fn comes_from_outside(event: &Event, begun: &BTreeSet<CallId>) -> bool {
+        match event {
+            Event::ToolBegun(again) if begun.contains(&again.call) => true,
+            Event::RunStarted(_)
+            | Event::Forked(_)
+            | Event::TurnQueued(_)
+            | Event::TurnStarted(_)
+            | Event::ModelReplied(_)
+            | Event::ModelFailed(_)
+            | Event::ToolPrepared(_)
+            | Event::QuestionAsked(_)
+            | Event::QuestionAnswered(_)
+            | Event::ToolReturned(_)
+            | Event::CancelRequested(_) => true,
+            Event::QueuedTurnStarted(_)
+            | Event::ModelCalled(_)
+            | Event::ToolRequested(_)
+            | Event::ToolBegun(_)
+            | Event::TurnEnded(_)
+            | Event::Workflow(_) => false,
+        }
     }
 }
 
@@ -202,31 +263,6 @@ fn begins(entry: &Entry) -> Option<CallId> {
         Event::ToolRequested(requested) => requested.deadline.map(|_| entry.seq),
         Event::ToolBegun(begun) => Some(begun.call),
         _ => None,
-    }
-}
-
-/// Returns whether an event can be what an input means, so that no decision stands behind it. A call in `begun` begins
-/// again when its run was recovered after a crash, which is an input too.
-fn comes_from_outside(event: &Event, begun: &BTreeSet<CallId>) -> bool {
-    match event {
-        Event::ToolBegun(again) if begun.contains(&again.call) => true,
-        Event::RunStarted(_)
-        | Event::Forked(_)
-        | Event::TurnQueued(_)
-        | Event::TurnStarted(_)
-        | Event::ModelReplied(_)
-        | Event::ModelFailed(_)
-        | Event::ToolPrepared(_)
-        | Event::QuestionAsked(_)
-        | Event::QuestionAnswered(_)
-        | Event::ToolReturned(_)
-        | Event::CancelRequested(_) => true,
-        Event::QueuedTurnStarted(_)
-        | Event::ModelCalled(_)
-        | Event::ToolRequested(_)
-        | Event::ToolBegun(_)
-        | Event::TurnEnded(_)
-        | Event::Workflow(_) => false,
     }
 }
 

@@ -32,8 +32,9 @@ pub use subscription::Subscription;
 pub use unconfigured::Unconfigured;
 pub use workflow::{
     api::{
-        ActivityTask, ExecutionPage, ExecutionStatus, ExecutionSummary, ExecutionView, HistoryPage, HistoryQuery,
-        MapRunView, RedriveError, StartExecution, StartExecutionError, StartedExecution, TokenError,
+        ActivityTask, ExecutionPage, ExecutionReplay, ExecutionStatus, ExecutionSummary, ExecutionView, ForkExecution,
+        ForkExecutionError, ForkedExecution, HistoryPage, HistoryQuery, MapRunView, RedriveError, StartExecution,
+        StartExecutionError, StartedExecution, TokenError,
     },
     token_run,
 };

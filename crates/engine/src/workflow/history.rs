@@ -7,6 +7,7 @@ use super::{
 };
 use bedplate_core::{
     event::{Entry, Event},
+    id::Seq,
     time::Timestamp,
     workflow_event::{BranchId, ExecutionOutcome, StateKind, TaskScheduled, Variables, WorkflowEvent},
 };
@@ -20,6 +21,10 @@ pub struct HistoryEvent {
     pub id: u64,
     /// The number of the event that it follows.
     pub previous_event_id: u64,
+    /// The position of the journal's event that it is.
+    pub seq: Seq,
+    /// The branch that it is about; 0: the execution itself.
+    pub branch: BranchId,
     /// When it happened.
     pub timestamp: Timestamp,
     /// Its type, for example `PassStateEntered`.
@@ -44,6 +49,7 @@ impl History {
             return Vec::new();
         };
         let before = Before::of(&self.state, event);
+        let branch = subject(&self.state, event).unwrap_or(0);
         let mut marks: Vec<Mark> = Vec::new();
         self.state.position = entry.seq;
         apply::apply(&mut self.state, entry.seq, entry.at, event, &mut |mark| marks.push(mark));
@@ -52,7 +58,15 @@ impl History {
             .filter(|mark| mark.line == self.line)
             .filter_map(|mark| {
                 let (kind, details) = before.show(&self.state, event, mark.kind)?;
-                Some(HistoryEvent { id: mark.id, previous_event_id: mark.previous, timestamp: entry.at, kind, details })
+                Some(HistoryEvent {
+                    id: mark.id,
+                    previous_event_id: mark.previous,
+                    seq: entry.seq,
+                    branch,
+                    timestamp: entry.at,
+                    kind,
+                    details,
+                })
             })
             .collect()
     }
@@ -287,7 +301,8 @@ fn subject(state: &WorkflowState, event: &WorkflowEvent) -> Option<BranchId> {
         WorkflowEvent::Started(_)
         | WorkflowEvent::Ended(_)
         | WorkflowEvent::Redriven(_)
-        | WorkflowEvent::MapRunChanged(_) => None,
+        | WorkflowEvent::MapRunChanged(_)
+        | WorkflowEvent::Forked(_) => None,
         WorkflowEvent::Entered(event) => Some(event.branch),
         WorkflowEvent::Exited(event) => Some(event.branch),
         WorkflowEvent::Failed(event) => Some(event.branch),

@@ -9,6 +9,7 @@ mod children;
 mod decide;
 pub mod definition;
 mod flow;
+mod fork;
 pub mod history;
 mod map_run;
 mod plan;
@@ -26,6 +27,7 @@ mod view;
 
 pub use children::{ChildrenPlan, children_plan};
 pub use definition::Definition;
+pub use fork::NotForkable;
 pub use map_run::{MapRunNow, MapRunStatus};
 pub use size::of_event as event_weight;
 pub use state::WorkflowState;
@@ -112,8 +114,10 @@ impl Machine for Workflow {
 
     fn apply(state: &mut WorkflowState, seq: Seq, at: Timestamp, event: &Event) {
         state.position = seq;
-        if let Event::Workflow(event) = event {
-            apply::apply(state, seq, at, event, &mut |_| {});
+        match event {
+            Event::Workflow(event) => apply::apply(state, seq, at, event, &mut |_| {}),
+            Event::Forked(forked) => state.forked_from = Some((forked.from, forked.at)),
+            _ => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{map_run::MapRunNow, token};
 use bedplate_core::{
-    id::{CallId, Seq},
+    id::{CallId, RunId, Seq},
     time::Timestamp,
     workflow_event::{BranchId, ExecutionEnded, ExecutionStarted, StateKind, Tolerance, Variables},
 };
@@ -35,6 +35,9 @@ pub struct WorkflowState {
     pub(super) map_runs: Vec<Arc<MapRunNow>>,
     #[serde(default)]
     pub(super) redrives: Redrives,
+    /// Of which run's prefix it is a copy, and how long that is.
+    #[serde(default)]
+    pub(super) forked_from: Option<(RunId, Seq)>,
     /// The last event id of each history: the execution's own, and that of each child of a distributed Map.
     pub(super) counters: BTreeMap<BranchId, u64>,
 }

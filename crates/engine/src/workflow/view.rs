@@ -49,6 +49,8 @@ pub struct StateNow {
     pub kind: StateKind,
     /// When it was entered.
     pub since: Timestamp,
+    /// When it is tried again; none when it is not waiting for that.
+    pub next_try_at: Option<Timestamp>,
     /// What goes on, in a word: `running`, `waiting`, `retrying`, `task`, `reading`, `branches`, `failed`, `aborted`.
     pub doing: &'static str,
 }
@@ -121,6 +123,10 @@ impl WorkflowState {
             state: Arc::clone(&branch.state),
             kind: branch.kind,
             since: branch.entered_at,
+            next_try_at: match &branch.phase {
+                Phase::Backoff(until) => Some(*until),
+                _ => None,
+            },
             doing: match &branch.phase {
                 Phase::Next(_) | Phase::Entered | Phase::Result(_) | Phase::Done => "running",
                 Phase::Backoff(_) => "retrying",

@@ -1,6 +1,7 @@
 //! The handle: what the server and the command line ask of running work.
 
 mod executions;
+mod forks;
 mod past;
 
 use crate::{

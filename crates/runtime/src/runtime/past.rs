@@ -3,11 +3,11 @@
 use super::Runtime;
 use crate::{
     api::{ForkError, Replay, RunError, RunView},
-    history::{Rerun, batch_end, fold, view},
+    history::{AgentRerun, Rerun, batch_end, fold, view},
     shared::RunKey,
 };
 use bedplate_core::{
-    event::{Event, Forked},
+    event::{Event, Forked, RunKind},
     id::{CallId, RunId, Seq, Tenant, UserId},
     port::{
         journal::{AppendError, Batch, Deleted, Head, NewRun, RunStatus},
@@ -36,14 +36,14 @@ impl Runtime {
         let head = self.head(&RunKey { tenant: tenant.clone(), run }).await?;
         let at = position(&head, at)?;
         let options = &self.shared.options;
-        let rerun = Rerun {
+        let rerun = AgentRerun {
             journal: &*options.journal,
             model: &*options.model,
             pinned: &self.shared.pinned,
             tenant,
             run: head.run,
         };
-        let (entries, state, differences) = rerun.differences(at).await?;
+        let (entries, state, differences) = rerun.compare(at).await?;
         Ok(Replay { entries, view: view(head, &state), differences })
     }
 
@@ -68,6 +68,9 @@ impl Runtime {
     /// [`ForkError`].
     pub async fn fork(&self, tenant: &Tenant, run: RunId, at: Seq, session: String) -> Result<Head, ForkError> {
         let head = self.head(&RunKey { tenant: tenant.clone(), run }).await?;
+        if head.kind != RunKind::Agent {
+            return Err(RunError::NotFound.into());
+        }
         let journal = &*self.shared.options.journal;
         let asked = position(&head, Some(at))?;
         let at = batch_end(journal, head.run, asked).await?;

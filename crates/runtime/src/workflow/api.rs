@@ -1,9 +1,9 @@
 //! What callers give to executions and get from them: requests, views and errors.
 
-use crate::api::RunError;
+use crate::api::{Difference, RunError};
 use bedplate_core::workflow_event::ExecutionOutcome;
 use bedplate_core::{
-    id::{ContentHash, RunId, Tenant, UserId},
+    id::{ContentHash, RunId, Seq, Tenant, UserId},
     port::{
         journal::{Head, RunStatus},
         workflows::PinnedWorkflow,
@@ -11,7 +11,7 @@ use bedplate_core::{
     time::Timestamp,
 };
 use bedplate_engine::workflow::{
-    MapRunNow, OpenTask, StateNow, WorkflowState, definition::InvalidDefinition, history::HistoryEvent,
+    MapRunNow, NotForkable, OpenTask, StateNow, WorkflowState, definition::InvalidDefinition, history::HistoryEvent,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -181,6 +181,8 @@ pub struct ExecutionView {
     pub history_length: u64,
     /// The trace that it belongs to.
     pub trace_header: Option<Arc<str>>,
+    /// Of which run's prefix it is a copy, and how many events of its journal that is.
+    pub forked_from: Option<(RunId, Seq)>,
 }
 
 impl ExecutionView {
@@ -232,6 +234,7 @@ impl ExecutionView {
             tasks: state.open_tasks().filter(|task| !task.reads_items).collect(),
             history_length: state.history_length(),
             trace_header: execution.trace.clone(),
+            forked_from: state.forked_from(),
         })
     }
 }
@@ -348,4 +351,64 @@ pub enum RedriveError {
     /// As for every word to a run.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+/// A copy of an execution's prefix that somebody wants.
+#[derive(Clone, Debug)]
+pub struct ForkExecution {
+    /// Whose tenant.
+    pub tenant: Tenant,
+    /// The execution whose prefix is copied.
+    pub run: RunId,
+    /// Up to which position of its journal.
+    pub at: Seq,
+    /// The copy's name.
+    pub name: Arc<str>,
+    /// The copy's ARN; its run's id follows from it.
+    pub execution: Arc<str>,
+    /// The definition that it goes on under; none: the original's.
+    pub definition: Option<PinnedWorkflow>,
+    /// Another input of the state that is entered at `at`.
+    pub input: Option<Arc<Value>>,
+}
+
+/// A copy that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForkedExecution {
+    /// Its run.
+    pub run: RunId,
+    /// The last position that was copied.
+    pub at: Seq,
+}
+
+/// An execution that was not forked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ForkExecutionError {
+    /// There is an execution of that name.
+    #[error("failed to fork: there is an execution of that name")]
+    Exists,
+    /// It cannot go on from there.
+    #[error("failed to fork: {0}")]
+    NotForkable(#[from] NotForkable),
+    /// The definition cannot be used.
+    #[error("failed to fork: {0}")]
+    Definition(InvalidDefinition),
+    /// An input was given, and no state is entered there.
+    #[error("failed to fork: no state is entered at that position, so none can get another input")]
+    NoEntry,
+    /// The input passes the limit.
+    #[error("failed to fork: the input is larger than a payload may be")]
+    InputTooLarge,
+    /// As for every look at a run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// An execution run again against its own records.
+#[derive(Clone, Debug)]
+pub struct ExecutionReplay {
+    /// The entries that were replayed.
+    pub entries: u64,
+    /// Where the machine of today decides differently; empty: nowhere.
+    pub differences: Vec<Difference>,
 }

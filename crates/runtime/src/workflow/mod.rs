@@ -6,6 +6,7 @@ pub(crate) mod api;
 mod children;
 mod history;
 mod map_children;
+mod replay;
 mod tasks;
 mod words;
 
@@ -13,6 +14,7 @@ pub(crate) use activities::Activities;
 pub(crate) use children::{Child, Children};
 pub(crate) use history::Histories;
 pub(crate) use map_children::MapChildren;
+pub(crate) use replay::{ExecutionRerun, draws_random_values};
 pub(crate) use words::{StartTicket, Word};
 
 use crate::{

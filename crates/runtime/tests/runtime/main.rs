@@ -1,5 +1,6 @@
 //! Tests of the runtime through its handle, with the store in memory, virtual time and scripted ports.
 
+mod forks;
 mod live;
 mod simulation;
 mod support;

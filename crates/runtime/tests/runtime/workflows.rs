@@ -75,7 +75,7 @@ impl Workflows for Machines {
     }
 }
 
-fn pinned(name: &str, definition: &Value) -> PinnedWorkflow {
+pub(crate) fn pinned(name: &str, definition: &Value) -> PinnedWorkflow {
     let text = definition.to_string();
     PinnedWorkflow {
         arn: format!("arn:aws:states:us-east-1:000000000000:stateMachine:{name}").into(),
@@ -89,15 +89,15 @@ fn pinned(name: &str, definition: &Value) -> PinnedWorkflow {
     }
 }
 
-struct World {
+pub(crate) struct World {
     clock: SimClock,
     store: MemoryStore,
     tasks: Arc<Echo>,
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = SimClock::at(EPOCH);
         let time = clock.clone();
         let store = MemoryStore::with_time(move || time.now());
@@ -111,7 +111,7 @@ impl World {
         self.runtime = start(&self.clock, &self.store, &self.tasks);
     }
 
-    async fn drive<T>(&self, future: impl Future<Output = T>) -> T {
+    pub(crate) async fn drive<T>(&self, future: impl Future<Output = T>) -> T {
         drive(&self.clock, future).await
     }
 
@@ -133,19 +133,19 @@ impl World {
         self.drive(self.runtime.start_execution(request)).await
     }
 
-    async fn start(&self, definition: &Value, input: Value) -> RunId {
+    pub(crate) async fn start(&self, definition: &Value, input: Value) -> RunId {
         self.try_start("one", definition, input).await.expect("it starts").run
     }
 
-    async fn end(&self, run: RunId) -> ExecutionView {
+    pub(crate) async fn end(&self, run: RunId) -> ExecutionView {
         self.drive(self.runtime.wait_execution(&Tenant::default(), run)).await.expect("it ends")
     }
 
-    async fn view(&self, run: RunId) -> ExecutionView {
+    pub(crate) async fn view(&self, run: RunId) -> ExecutionView {
         self.runtime.execution(&Tenant::default(), run).await.expect("it is there")
     }
 
-    async fn kinds(&self, run: RunId, query: HistoryQuery) -> (Vec<(u64, String)>, bool) {
+    pub(crate) async fn kinds(&self, run: RunId, query: HistoryQuery) -> (Vec<(u64, String)>, bool) {
         let page = self.runtime.execution_history(&Tenant::default(), run, query).await.expect("a page");
         (page.events.into_iter().map(|event| (event.id, event.kind)).collect(), page.more)
     }
@@ -156,13 +156,13 @@ fn start(clock: &SimClock, store: &MemoryStore, tasks: &Arc<Echo>) -> Runtime {
     Runtime::start(options_with(clock, store.journal(), Arc::clone(tasks) as _, Arc::new(Machines(child))))
 }
 
-fn one(state: Value) -> Value {
+pub(crate) fn one(state: Value) -> Value {
     let mut state = state;
     state["End"] = true.into();
     json!({"StartAt": "S", "States": {"S": state}})
 }
 
-const TENANT: fn() -> Tenant = Tenant::default;
+pub(crate) const TENANT: fn() -> Tenant = Tenant::default;
 
 #[tokio::test]
 async fn an_execution_goes_through_its_states_and_its_name_is_taken_once() {

@@ -46,6 +46,9 @@ pub(crate) struct StateBody {
     /// When that is given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<String>,
+    /// When it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try_at: Option<String>,
 }
 
 /// Folds a history into its states.
@@ -115,6 +118,7 @@ impl States {
         }
         for at in now {
             let Some(state) = self.by_name.get_mut(&*at.state) else { continue };
+            state.next_try_at = at.next_try_at.map(rfc3339).or(state.next_try_at.take());
             state.status = match (at.doing, state.status) {
                 (_, "running") if state.running > 1 => "running",
                 ("retrying", _) => "retrying",
@@ -158,6 +162,8 @@ mod tests {
             states.add(&HistoryEvent {
                 id: *id,
                 previous_event_id: *previous,
+                seq: *id,
+                branch: 0,
                 timestamp: Timestamp(i64::try_from(*id).unwrap_or(0)),
                 kind: (*kind).to_owned(),
                 details: Some(("details", details)),

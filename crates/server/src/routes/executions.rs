@@ -1,8 +1,10 @@
 //! `/v1/workflows/{name}/executions` and `/v1/executions`: executions as people start, watch and steer them.
 
 use super::{
+    execution_forks::ForkedFromBody,
     execution_states::{StateBody, States, waits_for_somebody},
     invoke::{ErrorBody, run_error},
+    map_runs::MapRunBody,
     runs, workflows as definitions,
 };
 use crate::{
@@ -60,7 +62,7 @@ pub(crate) struct ExecutionBody {
 }
 
 impl ExecutionBody {
-    fn of(view: &ExecutionView, joined: bool) -> Self {
+    pub(super) fn of(view: &ExecutionView, joined: bool) -> Self {
         Self {
             id: view.run.to_string(),
             name: view.name.to_string(),
@@ -118,6 +120,10 @@ pub(crate) struct ExecutionDetail {
     tasks: Vec<TaskBody>,
     /// How many of them wait for somebody.
     waiting: usize,
+    /// Its map runs, oldest first.
+    map_runs: Vec<MapRunBody>,
+    /// Of which execution's prefix it is a copy.
+    forked_from: Option<ForkedFromBody>,
     /// How often it was redriven.
     redrives: u64,
     /// Whether it may be redriven.
@@ -401,6 +407,8 @@ pub(crate) async fn show(
         states: states.finish(&view.states, &view.tasks, view.stopped_at.is_some()),
         waiting: view.tasks.iter().filter(|task| waits_for_somebody(task)).count(),
         tasks,
+        map_runs: view.map_runs.iter().map(MapRunBody::of).collect(),
+        forked_from: view.forked_from.map(|(id, at)| ForkedFromBody { id: id.to_string(), at }),
         redrives: view.redrive_count,
         redrivable: view.redrivable.is_ok(),
         not_redrivable_because: view.redrivable.err(),
@@ -408,7 +416,7 @@ pub(crate) async fn show(
 }
 
 /// Returns an execution that the credential may see; to anybody else it does not exist.
-async fn view(app: &App, identity: &Identity, id: &str) -> Result<ExecutionView, ApiError> {
+pub(super) async fn view(app: &App, identity: &Identity, id: &str) -> Result<ExecutionView, ApiError> {
     definitions::check(identity)?;
     let view = app.runtime().execution(&identity.tenant, run_id(id)?).await.map_err(run_error)?;
     if identity.sees(&view.user, &view.machine_name) { Ok(view) } else { Err(runs::unknown()) }
@@ -441,6 +449,11 @@ pub(crate) struct HistoryBody {
 pub(crate) struct HistoryEventBody {
     id: u64,
     previous_event_id: u64,
+    /// The position of the journal's event that it is: where a fork is cut.
+    seq: u64,
+    /// The branch that it is about: 0 is the execution itself, each branch of a Parallel and each iteration of a Map is
+    /// another.
+    branch: u64,
     at: String,
     r#type: String,
     /// The state that it names.
@@ -474,6 +487,8 @@ pub(crate) async fn history(
         HistoryEventBody {
             id: event.id,
             previous_event_id: event.previous_event_id,
+            seq: event.seq,
+            branch: event.branch,
             at: rfc3339(event.timestamp),
             state: name.map(ToOwned::to_owned),
             r#type: event.kind,

@@ -7,18 +7,21 @@ pub(crate) mod anthropic;
 mod approvals;
 pub(crate) mod bedrock;
 pub(crate) mod chat_completions;
+mod children;
 mod converse;
 mod costs;
 mod embeddings;
 mod estimate;
 pub(crate) mod event_stream;
 mod events;
+mod execution_forks;
 mod execution_states;
 mod executions;
 mod health;
 mod info;
 pub(crate) mod invoke;
 mod keys;
+mod map_runs;
 mod messages;
 pub(crate) mod model_call;
 mod models;
@@ -102,6 +105,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(runs::model_request))
         .routes(routes!(runs::fork))
         .routes(routes!(runs::replay))
+        .routes(routes!(children::list))
         .routes(routes!(approvals::list))
         .routes(routes!(workflows::list))
         .routes(routes!(workflows::show, workflows::put, workflows::delete))
@@ -113,6 +117,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(executions::history))
         .routes(routes!(executions::stop))
         .routes(routes!(executions::redrive))
+        .routes(routes!(execution_forks::fork))
+        .routes(routes!(execution_forks::replay))
         .routes(routes!(executions::task))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))

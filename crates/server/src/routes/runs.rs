@@ -111,7 +111,7 @@ pub(crate) async fn list(
 #[into_params(parameter_in = Query)]
 pub(crate) struct AtParam {
     /// The position; default: the end.
-    at: Option<Seq>,
+    pub(super) at: Option<Seq>,
 }
 
 /// Shows a run as it is, or as it was at a position of its journal.
@@ -357,6 +357,13 @@ pub(crate) struct ReplayBody {
     differences: Vec<DifferenceBody>,
 }
 
+impl ReplayBody {
+    pub(super) fn of(events: u64, differences: &[Difference]) -> Self {
+        let differences: Vec<_> = differences.iter().map(DifferenceBody::of).collect();
+        Self { events, same: differences.is_empty(), differences }
+    }
+}
+
 /// A batch that the machine decides differently today.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DifferenceBody {
@@ -390,11 +397,7 @@ pub(crate) async fn replay(
 ) -> Result<Json<ReplayBody>, ApiError> {
     let head = head(&app, &identity, run_id(&run)?).await?;
     let replay = app.runtime().replay(&identity.tenant, head.run.id, params.at).await.map_err(run_error)?;
-    Ok(Json(ReplayBody {
-        events: replay.entries,
-        same: replay.differences.is_empty(),
-        differences: replay.differences.iter().map(DifferenceBody::of).collect(),
-    }))
+    Ok(Json(ReplayBody::of(replay.entries, &replay.differences)))
 }
 
 /// Returns the head of a run that the credential may see; to anybody else it does not exist.

@@ -1,0 +1,122 @@
+//! Forks and replays of executions.
+
+use crate::workflows::{TENANT, World, one, pinned};
+use bedplate_core::id::RunId;
+use bedplate_engine::workflow::{NotForkable, history::HistoryEvent};
+use bedplate_runtime::{ExecutionStatus, ExecutionView, ForkExecution, ForkExecutionError, HistoryQuery, RunError};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Returns the position at which a state was entered.
+async fn entry_of(world: &World, run: RunId, state: &str) -> u64 {
+    let query = HistoryQuery { after: None, reverse: false, limit: 1_000 };
+    let page = world.runtime.execution_history(&TENANT(), run, query).await.expect("a page");
+    let enters = |event: &&HistoryEvent| {
+        let name = event.details.as_ref().and_then(|(_, details)| details.get("name"));
+        event.kind.ends_with("StateEntered") && name == Some(&json!(state))
+    };
+    page.events.iter().find(enters).expect("the state was entered").seq
+}
+
+fn fork_of(run: RunId, at: u64, name: &str) -> ForkExecution {
+    ForkExecution {
+        tenant: TENANT(),
+        run,
+        at,
+        execution: format!("arn:aws:states:us-east-1:000000000000:execution:m:{name}").into(),
+        name: name.into(),
+        definition: None,
+        input: None,
+    }
+}
+
+#[tokio::test]
+async fn a_fork_begins_a_state_again_with_another_input_and_leaves_the_original_as_it_was() {
+    let world = World::new();
+    let definition = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Pass", "Result": {"x": 1}, "Next": "B"},
+        "B": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "C"},
+        "C": {"Type": "Pass", "Next": "D"},
+        "D": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": true}}});
+    let run = world.start(&definition, json!({"in": 1})).await;
+    let before = world.end(run).await;
+    for (state, input) in [("A", None), ("B", Some(json!({"y": 2}))), ("C", Some(json!(null))), ("D", None)] {
+        let at = entry_of(&world, run, state).await;
+        let fork = ForkExecution { input: input.clone().map(Arc::new), ..fork_of(run, at, state) };
+        let made = world.drive(world.runtime.fork_execution(fork)).await.expect("it is forked");
+        assert_eq!(made.at, at, "{state}");
+        let view = world.end(made.run).await;
+        let expected = input.unwrap_or_else(|| json!({"x": 1}));
+        assert_eq!((view.status, view.output.as_deref()), (ExecutionStatus::Succeeded, Some(&expected)), "{state}");
+        assert_eq!((view.forked_from, &*view.name), (Some((run, at)), state));
+        let all = HistoryQuery { after: None, reverse: false, limit: 1_000 };
+        assert_eq!(world.kinds(made.run, all).await, world.kinds(run, all).await, "{state}: the ids go on");
+        for run in [run, made.run] {
+            let replay = world.runtime.replay_execution(&TENANT(), run, None).await.expect("a replay");
+            assert_eq!(replay.differences, []);
+            assert!(replay.entries >= 12);
+        }
+        let again = world.runtime.fork_execution(fork_of(run, at, state)).await;
+        assert!(matches!(again, Err(ForkExecutionError::Exists)), "{again:?}");
+    }
+    let after = world.view(run).await;
+    assert_eq!((after.history_length, after.output), (before.history_length, before.output));
+}
+
+#[tokio::test]
+async fn a_fork_schedules_a_task_under_way_anew_and_each_answers_under_its_own_token() {
+    let world = World::new();
+    let definition = one(json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {"token.$": "$$.Task.Token"}}));
+    let run = world.start(&definition, json!({})).await;
+    let token = |view: &ExecutionView| view.tasks.first().map(|task| Arc::clone(&task.token));
+    let old = token(&world.view(run).await).expect("it waits");
+    let end = HistoryQuery { after: None, reverse: true, limit: 1 };
+    let at = world.runtime.execution_history(&TENANT(), run, end).await.expect("a page").events[0].seq;
+    let made = world.drive(world.runtime.fork_execution(fork_of(run, at, "two"))).await.expect("it is forked");
+    world
+        .drive(async {
+            while token(&world.view(made.run).await).is_none() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    let new = token(&world.view(made.run).await).expect("it waits");
+    assert_ne!(old, new);
+    world.drive(world.runtime.task_succeeded(&TENANT(), &new, Arc::new(json!("new")))).await.expect("it counts");
+    assert_eq!(world.end(made.run).await.output.as_deref(), Some(&json!("new")));
+    assert_eq!(world.view(run).await.status, ExecutionStatus::Running);
+    let replay = world.runtime.replay_execution(&TENANT(), made.run, None).await.expect("a replay");
+    assert_eq!(replay.differences, []);
+}
+
+#[tokio::test]
+async fn a_fork_under_another_definition_must_find_its_states_there_and_an_ended_execution_is_refused() {
+    let world = World::new();
+    let states = |word: &str| {
+        json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"},
+            "B": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "C"},
+            "C": {"Type": "Pass", "Result": word, "End": true}}})
+    };
+    let run = world.start(&states("old"), json!({})).await;
+    world.end(run).await;
+    let at = entry_of(&world, run, "B").await;
+    let with = |definition: &Value, name| ForkExecution {
+        definition: Some(pinned("m", definition)),
+        ..fork_of(run, at, name)
+    };
+    let made = world.drive(world.runtime.fork_execution(with(&states("new"), "two"))).await.expect("it is forked");
+    assert_eq!(world.end(made.run).await.output.as_deref(), Some(&json!("new")));
+    let lacking = json!({"StartAt": "C", "States": {"C": {"Type": "Succeed"}}});
+    let refused = world.runtime.fork_execution(with(&lacking, "three")).await;
+    assert!(matches!(refused, Err(ForkExecutionError::NotForkable(NotForkable::NoState(_)))), "{refused:?}");
+    let head = world.view(run).await.history_length + 100;
+    assert!(matches!(
+        world.runtime.fork_execution(fork_of(run, head, "four")).await,
+        Err(ForkExecutionError::Run(RunError::NoSuch { .. }))
+    ));
+    let end = HistoryQuery { after: None, reverse: true, limit: 1 };
+    let end = world.runtime.execution_history(&TENANT(), run, end).await.expect("a page").events[0].seq;
+    let over = world.runtime.fork_execution(fork_of(run, end, "five")).await;
+    assert!(matches!(over, Err(ForkExecutionError::NotForkable(NotForkable::NotUnderWay))), "{over:?}");
+}

@@ -1,0 +1,155 @@
+//! `/v1/executions/{id}/fork` and `/replay`: an execution again, from a state on or against its own records.
+
+use super::{
+    executions::{self, ExecutionBody},
+    invoke::{ErrorBody, run_error},
+    runs::{AtParam, ReplayBody},
+    workflows as definitions,
+};
+use crate::{
+    ApiError, App,
+    access::Identity,
+    extract::{JsonBody, Params},
+    workflows,
+};
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use bedplate_catalog::check_name;
+use bedplate_core::id::Seq;
+use bedplate_runtime::{ForkExecution, ForkExecutionError};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Of which execution's prefix another one is a copy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ForkedFromBody {
+    /// The execution.
+    pub(super) id: String,
+    /// How many events of its journal were copied.
+    pub(super) at: Seq,
+}
+
+/// Where to fork, and what is different then.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForkExecutionRequest {
+    /// A position of the journal, as `seq` of a history's event says it: that of a state's entry begins that state
+    /// again. It is rounded down to where a state was entered or a commit ended.
+    at: Seq,
+    /// The new execution's name; default: a new one.
+    #[serde(default)]
+    name: Option<String>,
+    /// Another input of the state that is entered there.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Object>)]
+    input: Option<Value>,
+    /// `pinned` (usual): the definition that the execution is pinned to. `current`: the workflow's as it is now.
+    #[serde(default)]
+    definition: WhichDefinition,
+}
+
+/// Under which definition a fork goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhichDefinition {
+    #[default]
+    Pinned,
+    Current,
+}
+
+/// A `null` is an input too.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// A new execution.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ForkedExecutionBody {
+    #[serde(flatten)]
+    execution: ExecutionBody,
+    forked_from: ForkedFromBody,
+}
+
+/// Forks an execution: a new one that shares the prefix, begins again what was under way there, and goes its own way.
+#[utoipa::path(post, path = "/v1/executions/{id}/fork", tag = "workflows", request_body = ForkExecutionRequest,
+    params(("id" = String, Path, description = "The execution")),
+    responses(
+        (status = 201, description = "The new execution", body = ForkedExecutionBody),
+        (status = "4XX", description = "There is no such execution, or it cannot go on from there", body = ErrorBody),
+    )
+)]
+pub(crate) async fn fork(
+    State(app): State<App>,
+    identity: Identity,
+    Path(id): Path<String>,
+    JsonBody(request): JsonBody<ForkExecutionRequest>,
+) -> Result<(StatusCode, Json<ForkedExecutionBody>), ApiError> {
+    let original = executions::view(&app, &identity, &id).await?;
+    let name = match request.name {
+        Some(name) => {
+            check_name(&name).map_err(|error| ApiError::bad_request("invalid_name", error.to_string()))?;
+            name
+        }
+        None => workflows::fresh(&app),
+    };
+    let tenant = &identity.tenant;
+    let (scope, machine) = definitions::find(&app, &identity, &original.machine_name).await?;
+    let arn = bedplate_catalog::Arn::parse(&scope.machine(&machine.name))
+        .map_err(|_| ApiError::bad_request("invalid_name", "that is no name of a workflow"))?;
+    let workflow = app.catalog().pin(tenant, &arn, app.0.options.entropy.bytes()).await;
+    let workflow =
+        workflow.map_err(|_| ApiError::not_found("workflow_not_found", "the execution's workflow is gone"))?;
+    let fork = ForkExecution {
+        tenant: tenant.clone(),
+        run: original.run,
+        at: request.at,
+        execution: workflows::execution_arn(&app, &scope, &workflow, &name).into(),
+        name: name.into(),
+        definition: (request.definition == WhichDefinition::Current).then_some(workflow),
+        input: request.input.map(Arc::new),
+    };
+    let made = app.runtime().fork_execution(fork).await.map_err(fork_error)?;
+    let view = app.runtime().execution(tenant, made.run).await.map_err(run_error)?;
+    let forked_from = ForkedFromBody { id: original.run.to_string(), at: made.at };
+    Ok((StatusCode::CREATED, Json(ForkedExecutionBody { execution: ExecutionBody::of(&view, false), forked_from })))
+}
+
+fn fork_error(error: ForkExecutionError) -> ApiError {
+    match error {
+        ForkExecutionError::Exists => ApiError::conflict("execution_exists", "there is an execution of that name"),
+        ForkExecutionError::NotForkable(reason) => ApiError::conflict("not_forkable", reason.to_string()),
+        ForkExecutionError::Definition(error) => ApiError::bad_request("invalid_definition", error.to_string()),
+        ForkExecutionError::NoEntry => ApiError::bad_request(
+            "no_entry",
+            "no state is entered at that position, so none can get another input; use `seq` of a StateEntered event",
+        ),
+        ForkExecutionError::InputTooLarge => {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "input_too_large", "the input is larger than a payload may be")
+        }
+        ForkExecutionError::Run(error) => run_error(error),
+    }
+}
+
+/// Replays an execution: feeds the recorded results to the machine and compares its decisions with the journal.
+#[utoipa::path(get, path = "/v1/executions/{id}/replay", tag = "workflows",
+    params(("id" = String, Path, description = "The execution"), AtParam),
+    responses(
+        (status = 200, description = "What was found", body = ReplayBody),
+        (status = "4XX", description = "There is no such execution", body = ErrorBody),
+    )
+)]
+pub(crate) async fn replay(
+    State(app): State<App>,
+    identity: Identity,
+    Path(id): Path<String>,
+    Params(params): Params<AtParam>,
+) -> Result<Json<ReplayBody>, ApiError> {
+    let run = executions::view(&app, &identity, &id).await?.run;
+    let replay = app.runtime().replay_execution(&identity.tenant, run, params.at).await.map_err(run_error)?;
+    Ok(Json(ReplayBody::of(replay.entries, &replay.differences)))
+}
