@@ -52,14 +52,20 @@ class Server:
         finally:
             connection.close()
 
-    def post(self, path, body):
+    def post(self, path, body, statuses=(200,)):
+        return self._ask("POST", path, json.dumps(body), statuses)
+
+    def get(self, path):
+        return self._ask("GET", path, None, (200,))
+
+    def _ask(self, method, path, body, statuses):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
+        connection.request(method, path, body, {"content-type": "application/json"})
         response = connection.getresponse()
         answer = json.loads(response.read())
         connection.close()
-        if response.status != 200:
-            raise SystemExit(f"POST {path} answered {response.status} {answer}")
+        if response.status not in statuses:
+            raise SystemExit(f"{method} {path} answered {response.status} {answer}")
         return answer
 
     def metric(self, name):

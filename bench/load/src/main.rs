@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! load steps   HOST:PORT AGENT AT_ONCE WARMUP_SECONDS SECONDS   durable steps a second, from the server's own counter
+//! load executions HOST:PORT WORKFLOW AT_ONCE WARMUP_SECONDS SECONDS   executions a second, each waited for
 //! load latency HOST:PORT AGENT WARMUP RUNS                      one run after another on one connection
 //! load turns   HOST:PORT AGENT SESSION TURNS                    turns of one session, 1,024 random characters each
 //! load waiting HOST:PORT AGENT COUNT                            sessions that wait, each with a stream held open; says
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
         ["steps", address, agent, at_once, warmup, seconds] => {
             steps(address, agent, number(at_once), number(warmup), number(seconds))
         }
+        ["executions", address, workflow, at_once, warmup, seconds] => {
+            executions(address, workflow, number(at_once), number(warmup), number(seconds))
+        }
         ["latency", address, agent, warmup, runs] => latency(address, agent, number(warmup), number(runs)),
         ["turns", address, agent, session, count] => turns(address, agent, session, number(count)),
         ["waiting", address, agent, count] => waiting(address, agent, number(count)),
@@ -56,19 +60,63 @@ fn number(text: &str) -> u64 {
 
 /// Keeps `at_once` runs under way and reads the server's count of steps at both ends of a window.
 fn steps(address: &str, agent: &str, at_once: u64, warmup: u64, seconds: u64) -> Result<(), Error> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let runs = Arc::new(AtomicU64::new(0));
-    let fault: Arc<Mutex<Option<Error>>> = Arc::default();
-    let clients: Vec<_> = (0..at_once)
-        .map(|_| {
-            let (stop, runs, fault) = (Arc::clone(&stop), Arc::clone(&runs), Arc::clone(&fault));
-            let (address, path) = (address.to_owned(), format!("/v1/agents/{agent}/invoke"));
-            spawn(move || {
+    let load = Load::begin(address, &format!("/v1/agents/{agent}/invoke"), br#"{"input":"go"}"#, completed, at_once)?;
+    let mut metrics = Connection::open(address)?;
+    thread::sleep(Duration::from_secs(warmup));
+    let (begin, steps_before, runs_before) = (Instant::now(), steps_of(&mut metrics)?, load.done.load(Relaxed));
+    thread::sleep(Duration::from_secs(seconds));
+    let (elapsed, steps_after, runs_after) =
+        (begin.elapsed().as_secs_f64(), steps_of(&mut metrics)?, load.done.load(Relaxed));
+    load.end()?;
+    let (steps, runs) = (steps_after - steps_before, runs_after - runs_before);
+    println!(
+        "{{\"steps_per_s\":{:.1},\"runs_per_s\":{:.1},\"steps\":{steps},\"runs\":{runs},\"at_once\":{at_once}}}",
+        rate(steps, elapsed),
+        rate(runs, elapsed),
+    );
+    Ok(())
+}
+
+/// Keeps `at_once` executions under way and counts those that ended within a window.
+fn executions(address: &str, workflow: &str, at_once: u64, warmup: u64, seconds: u64) -> Result<(), Error> {
+    let path = format!("/v1/workflows/{workflow}/executions");
+    let load = Load::begin(address, &path, br#"{"input":{"n":1},"wait_seconds":60}"#, succeeded, at_once)?;
+    thread::sleep(Duration::from_secs(warmup));
+    let (begin, before) = (Instant::now(), load.done.load(Relaxed));
+    thread::sleep(Duration::from_secs(seconds));
+    let (elapsed, after) = (begin.elapsed().as_secs_f64(), load.done.load(Relaxed));
+    load.end()?;
+    println!("{{\"executions_per_s\":{:.1},\"at_once\":{at_once}}}", rate(after - before, elapsed));
+    Ok(())
+}
+
+/// The same request again and again, on many connections at once.
+struct Load {
+    stop: Arc<AtomicBool>,
+    /// How many were answered well.
+    done: Arc<AtomicU64>,
+    fault: Arc<Mutex<Option<Error>>>,
+    clients: Vec<thread::JoinHandle<()>>,
+}
+
+impl Load {
+    /// Begins; `check` says whether an answer is a good one, and the first that is not ends its connection.
+    fn begin(
+        address: &str,
+        path: &str,
+        body: &'static [u8],
+        check: fn(&[u8]) -> Result<(), Error>,
+        at_once: u64,
+    ) -> Result<Self, Error> {
+        let mut load = Self { stop: Arc::default(), done: Arc::default(), fault: Arc::default(), clients: Vec::new() };
+        for _ in 0..at_once {
+            let (stop, done, fault) = (Arc::clone(&load.stop), Arc::clone(&load.done), Arc::clone(&load.fault));
+            let (address, path) = (address.to_owned(), path.to_owned());
+            load.clients.push(spawn(move || {
                 let outcome = Connection::open(&address).and_then(|mut connection| {
                     while !stop.load(Relaxed) {
-                        let reply = connection.post(&path, br#"{"input":"go"}"#)?;
-                        completed(reply)?;
-                        runs.fetch_add(1, Relaxed);
+                        check(connection.post(&path, body)?)?;
+                        done.fetch_add(1, Relaxed);
                     }
                     Ok(())
                 });
@@ -77,32 +125,19 @@ fn steps(address: &str, agent: &str, at_once: u64, warmup: u64, seconds: u64) ->
                 {
                     first.get_or_insert(error);
                 }
-            })
-        })
-        .collect::<Result<_, _>>()?;
+            })?);
+        }
+        Ok(load)
+    }
 
-    let mut metrics = Connection::open(address)?;
-    thread::sleep(Duration::from_secs(warmup));
-    let (begin, steps_before, runs_before) = (Instant::now(), steps_of(&mut metrics)?, runs.load(Relaxed));
-    thread::sleep(Duration::from_secs(seconds));
-    let (elapsed, steps_after, runs_after) =
-        (begin.elapsed().as_secs_f64(), steps_of(&mut metrics)?, runs.load(Relaxed));
-    stop.store(true, Relaxed);
-    for client in clients {
-        client.join().map_err(|_| Error::of("a client panicked"))?;
+    /// Ends it; the first fault of any connection is its own.
+    fn end(self) -> Result<(), Error> {
+        self.stop.store(true, Relaxed);
+        for client in self.clients {
+            client.join().map_err(|_| Error::of("a client panicked"))?;
+        }
+        self.fault.lock().ok().and_then(|mut first| first.take()).map_or(Ok(()), Err)
     }
-    if let Ok(mut first) = fault.lock()
-        && let Some(error) = first.take()
-    {
-        return Err(error);
-    }
-    let (steps, runs) = (steps_after - steps_before, runs_after - runs_before);
-    println!(
-        "{{\"steps_per_s\":{:.1},\"runs_per_s\":{:.1},\"steps\":{steps},\"runs\":{runs},\"at_once\":{at_once}}}",
-        rate(steps, elapsed),
-        rate(runs, elapsed),
-    );
-    Ok(())
 }
 
 /// Runs one turn after another and prints the percentiles of their times.
@@ -180,6 +215,13 @@ fn completed(reply: &[u8]) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::of(format!("a turn did not complete: {}", String::from_utf8_lossy(reply))))
+}
+
+fn succeeded(reply: &[u8]) -> Result<(), Error> {
+    if http::contains(reply, b"\"status\":\"SUCCEEDED\"") {
+        return Ok(());
+    }
+    Err(Error::of(format!("an execution did not succeed: {}", String::from_utf8_lossy(reply))))
 }
 
 fn steps_of(metrics: &mut Connection) -> Result<u64, Error> {
