@@ -85,11 +85,13 @@ pub struct BulkConfig {
     pub per_minute: Option<u32>,
     /// `host:port`s of webhooks that may be private addresses.
     pub private_webhooks: Vec<String>,
+    /// Buckets that results of asynchronous invocations may be written to.
+    pub output_buckets: Vec<String>,
 }
 
 impl Default for BulkConfig {
     fn default() -> Self {
-        Self { concurrency: 4, per_minute: None, private_webhooks: Vec::new() }
+        Self { concurrency: 4, per_minute: None, private_webhooks: Vec::new(), output_buckets: Vec::new() }
     }
 }
 

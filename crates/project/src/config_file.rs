@@ -56,12 +56,14 @@ pub fn read(source: Source<'_>, table: Node, folder: &Path) -> (Config, Places) 
         config.databases.push(DatabaseConfig { name, seed });
     }
     config.databases.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut output_buckets = Vec::new();
     if let Some(mut bulk) = fields.table("bulk") {
         let number = |value: i64| u32::try_from(value).ok();
         let concurrency = bulk.integer("concurrency", 1..=1_024).and_then(number);
         config.bulk.concurrency = concurrency.unwrap_or(config.bulk.concurrency);
         config.bulk.per_minute = bulk.integer("per_minute", 1..=1_000_000).and_then(number);
         config.bulk.private_webhooks = bulk.texts("private_webhooks").into_iter().map(|text| text.value).collect();
+        output_buckets = bulk.texts("output_buckets");
         bulk.finish();
     }
     if let Some(mut store) = fields.table("store") {
@@ -73,6 +75,8 @@ pub fn read(source: Source<'_>, table: Node, folder: &Path) -> (Config, Places) 
     }
     config.usage = usage_file::read(&mut fields, &config);
     places.function_agents = task_config::read(&mut fields, &mut config);
+    task_config::check_outputs(source, &output_buckets, &config.tasks);
+    config.bulk.output_buckets = output_buckets.into_iter().map(|text| text.value).collect();
     fields.finish();
     (config, places)
 }

@@ -35,6 +35,23 @@ pub fn read(fields: &mut Fields<'_>, config: &mut Config) -> Vec<(Place, String)
     agents
 }
 
+/// Reports buckets that results cannot be written to: neither a folder that is writable nor behind an endpoint.
+pub fn check_outputs(source: Source<'_>, buckets: &[Text], tasks: &Value) {
+    let endpoints = &tasks["aws"]["endpoints"];
+    let behind_endpoint = ["s3", "default"].iter().any(|service| !endpoints[*service].is_null());
+    for bucket in buckets {
+        let (name, folder) = (&bucket.value, &tasks["buckets"][bucket.value.as_str()]);
+        if folder.is_null() && !behind_endpoint {
+            let message = format!("results cannot be written to the bucket {name:?}: nothing says where it is");
+            let hint = "declare [buckets.NAME] with a folder and writable = true, or s3 in [aws_endpoints]";
+            source.error_with(bucket.place, "unknown_bucket", message, hint);
+        } else if !folder.is_null() && folder["writable"] != true {
+            let message = format!("results cannot be written to the bucket {name:?}: its folder is not writable");
+            source.error_with(bucket.place, "read_only_bucket", message, "add writable = true to its table");
+        }
+    }
+}
+
 /// Takes the table `key`, whose keys are names as AWS allows them and whose values are tables.
 fn tables<'a>(fields: &mut Fields<'a>, key: &'static str, what: &str) -> Vec<(String, Fields<'a>)> {
     let Some(mut table) = fields.table(key) else { return Vec::new() };

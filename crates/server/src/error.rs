@@ -108,7 +108,12 @@ impl Shape {
             _ if ["/v1/files", "/v1/batches"].iter().any(|face| path.starts_with(face)) => Self::OpenAi,
             "/v1/messages" => Self::Anthropic,
             _ if path.starts_with("/v1/messages/") => Self::Anthropic,
-            _ if ["/model/", "/runtimes/", "/harnesses/"].iter().any(|face| path.starts_with(face)) => Self::Aws,
+            _ if ["/model/", "/async-invoke", "/runtimes/", "/harnesses/"]
+                .iter()
+                .any(|face| path.starts_with(face)) =>
+            {
+                Self::Aws
+            }
             _ if path.starts_with("/v1/responses/") || path.starts_with("/v1/models/") => Self::OpenAi,
             _ => Self::Native,
         }

@@ -17,7 +17,7 @@ const JURISDICTION: &str = "x-bedplate-jurisdiction";
 const PRIORITY: &str = "x-bedplate-priority";
 
 /// How many tags a call has at most.
-const MAX_TAGS: usize = 16;
+pub(crate) const MAX_TAGS: usize = 16;
 
 /// The longest name of a tag or jurisdiction, in bytes.
 const MAX_NAME: usize = 64;
@@ -100,6 +100,11 @@ fn tags(text: &str) -> Result<BTreeMap<String, String>, ApiError> {
         return Err(invalid(TAGS, "at most 16 tags"));
     }
     Ok(tags)
+}
+
+/// Returns the name of a tag as it is counted under; none when it is none.
+pub(crate) fn tag_name(text: &str) -> Option<String> {
+    name(text)
 }
 
 fn name(text: &str) -> Option<String> {

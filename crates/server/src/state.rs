@@ -62,6 +62,8 @@ pub struct Options {
     pub webhooks: Arc<dyn Webhooks>,
     /// How much work that nobody waits for is done at once.
     pub bulk: BulkLimits,
+    /// The buckets that results of asynchronous invocations may be written to.
+    pub output_buckets: Vec<String>,
     /// API keys.
     pub keys: Arc<dyn Keys>,
     /// The records of model calls.

@@ -248,6 +248,7 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         journal: store.journal(),
         documents: store.documents(),
         webhooks: Arc::new(webhooks::HttpWebhooks::new(bulk.private_webhooks)),
+        output_buckets: bulk.output_buckets,
         bulk: bedplate_server::BulkLimits { concurrency: bulk.concurrency, per_minute: bulk.per_minute },
         catalog,
         tasks: Some(Arc::new(tasks.mocked.clone())),

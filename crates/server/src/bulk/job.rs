@@ -1,7 +1,9 @@
 //! Jobs: a turn of an agent or a call of a model that nobody waits for, and a webhook that hears of its end.
 
 use super::{
-    door, pause, seconds,
+    door,
+    invocation::Invocation,
+    pause, seconds,
     shelf::{Kept, Shelf},
     webhook::Webhook,
     who::Who,
@@ -54,6 +56,9 @@ pub(super) struct Job {
     pub(super) status: Status,
     pub(super) result: Option<Value>,
     pub(super) webhook: Option<Webhook>,
+    /// The invocation of AWS's that it is: its result becomes an object of a bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) invocation: Option<Invocation>,
     pub(super) metadata: Value,
     pub(super) created_at: i64,
     pub(super) started_at: Option<i64>,
@@ -165,6 +170,12 @@ impl Work {
             let Some(answer) = door::post(&self.app, &self.tenant, &job.who, to, body).await else {
                 return Ok(false);
             };
+            if let Some(invocation) = &mut job.invocation {
+                let well = invocation.deliver(&self.app, &self.tenant, &job.who.user, &answer).await;
+                job.end(if well { Status::Completed } else { Status::Failed }, &self.app);
+                self.put(&job, revision).await?;
+                return Ok(true);
+            }
             let body: Value = serde_json::from_slice(&answer.body)
                 .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&answer.body).into_owned()));
             let waits = job.agent.is_some() && body["status"] == "waiting";

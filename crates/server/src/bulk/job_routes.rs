@@ -112,6 +112,7 @@ pub(crate) async fn create(
         status: Status::Queued,
         result: None,
         webhook: webhook.transpose()?,
+        invocation: None,
         metadata: request.metadata.map_or(Value::Null, Value::Object),
         created_at: seconds(now),
         started_at: None,
@@ -206,8 +207,10 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let size = params.size(20, 100)?;
     let shelf = Shelf::<Job>::new(app.documents(), &identity.tenant);
-    let (page, more) =
-        shelf.page(identity.user.as_ref(), Cursor::After(params.after), size, |_| true).await.map_err(failed)?;
+    let (page, more) = shelf
+        .page(identity.user.as_ref(), Cursor::After(params.after), size, |job| job.invocation.is_none())
+        .await
+        .map_err(failed)?;
     let shown: Vec<Value> = page.iter().map(Job::shown).collect();
     Ok(Json(json!({ "object": "list", "data": shown, "has_more": more })))
 }
@@ -254,6 +257,7 @@ pub(crate) async fn cancel(
 
 async fn find(app: &App, identity: &Identity, id: &str) -> Result<(Job, u64), ApiError> {
     let found = Shelf::<Job>::new(app.documents(), &identity.tenant).get(id).await.map_err(failed)?;
-    let found = found.filter(|(job, _)| identity.user.as_ref().is_none_or(|user| *user == job.who.user));
+    let may_see = |job: &Job| identity.user.as_ref().is_none_or(|user| *user == job.who.user);
+    let found = found.filter(|(job, _)| job.invocation.is_none() && may_see(job));
     found.ok_or_else(|| ApiError::not_found("job_not_found", "there is no such job"))
 }

@@ -10,6 +10,8 @@ mod batch_work;
 mod door;
 mod file_routes;
 mod files;
+mod invocation;
+mod invocation_routes;
 mod job;
 mod job_routes;
 mod message_batches;
@@ -28,6 +30,11 @@ pub(crate) use self::{
         __path_content as __path_file_content, __path_delete as __path_delete_file, __path_list as __path_list_files,
         __path_show as __path_show_file, __path_upload as __path_upload_file, content as file_content,
         delete as delete_file, list as list_files, show as show_file, upload as upload_file,
+    },
+    invocation_routes::{
+        __path_list as __path_list_invocations, __path_show as __path_show_invocation,
+        __path_start as __path_start_invocation, list as list_invocations, show as show_invocation,
+        start as start_invocation,
     },
     job_routes::{
         __path_cancel as __path_cancel_job, __path_create as __path_create_job, __path_list as __path_list_jobs,

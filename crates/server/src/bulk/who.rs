@@ -1,6 +1,11 @@
 //! On whose behalf work is done after the request that asked for it is over.
 
-use crate::{ApiError, App, access::Identity, said::Said};
+use crate::{
+    ApiError, App,
+    access::Identity,
+    extract::identifier,
+    said::{self, Said},
+};
 use axum::http::StatusCode;
 use bedplate_core::{
     id::{Tenant, UserId},
@@ -46,6 +51,25 @@ impl Who {
             tags: said.tags,
             jurisdiction: said.jurisdiction,
         })
+    }
+
+    /// Says what more the work is billed to.
+    ///
+    /// # Errors
+    /// When that is more than 16 tags, or one is longer than tags are.
+    pub(super) fn tag(&mut self, tags: impl Iterator<Item = (String, String)>) -> Result<(), ApiError> {
+        for (key, value) in tags {
+            let named = said::tag_name(&key).ok_or_else(|| {
+                let message = "the key of a tag has 1 to 64 letters, digits, `_`, `-` and `.`";
+                ApiError::bad_request("invalid_request", message)
+            })?;
+            self.tags.insert(named, identifier("tag", &value)?.to_owned());
+        }
+        if self.tags.len() > said::MAX_TAGS {
+            let message = format!("there are at most {} tags, those of the headers included", said::MAX_TAGS);
+            return Err(ApiError::bad_request("invalid_request", message));
+        }
+        Ok(())
     }
 
     /// Returns the identity as it is now: work of a key that was revoked since is not done any more.

@@ -151,6 +151,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(bulk::create_job, bulk::list_jobs))
         .routes(routes!(bulk::show_job))
         .routes(routes!(bulk::cancel_job))
+        .routes(routes!(bulk::start_invocation, bulk::list_invocations))
+        .routes(routes!(bulk::show_invocation))
         .routes(routes!(agentcore::invocations))
         .routes(routes!(agentcore::ping))
         .routes(routes!(agentcore::invoke_runtime))
