@@ -73,6 +73,11 @@ cargo_test_counts() {
     awk '/^test result:/ { passed += $4; failed += $6 } END { print passed + 0, failed + 0 }'
 }
 
+node_counts() {
+    # # pass 14, and so on, each on a line of its own
+    awk '/^# pass/ { passed += $3 } /^# (fail|cancelled)/ { failed += $3 } END { print passed + 0, failed + 0 }'
+}
+
 pytest_counts() {
     # 3 failed, 200 passed, 1 skipped, 2 errors in 61.20s
     local line

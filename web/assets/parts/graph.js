@@ -3,7 +3,7 @@
 import { layout } from "./layout.js";
 
 /** @typedef {import('../types').StateNow} StateNow */
-/** @typedef {{ el: HTMLElement, show(states: Record<string, StateNow>): void, choose(id: string): void }} Graph */
+/** @typedef {{ el: HTMLElement, show(states: Record<string, StateNow>): void, choose(id: string): void, mark(found: Map<string, { bad: number, mild: number }>): void }} Graph */
 
 /** Status → the word, and the strokes of its mark on a 16-unit grid. @type {Record<string, [string, string]>} */
 const MARKS = {
@@ -141,6 +141,16 @@ export function graph(machine, chosen) {
         node.querySelector(".mark")?.setAttribute("d", MARKS[status]?.[1] ?? "");
         const about = node.querySelector(".about");
         if (about) about.textContent = said;
+      }
+    },
+    mark(found) {
+      for (const [id, node] of nodes) {
+        const { bad, mild } = found.get(id) ?? { bad: 0, mild: 0 };
+        const said = [node.dataset.type, bad ? `${bad} ${bad === 1 ? "error" : "errors"}` : "", mild ? `${mild} ${mild === 1 ? "warning" : "warnings"}` : ""].filter(Boolean).join(" · ");
+        node.dataset.found = bad ? "error" : mild ? "warning" : "";
+        node.setAttribute("aria-label", `${id}, ${said}`);
+        const about = node.querySelector(".about");
+        if (about && about.textContent !== said) about.textContent = said;
       }
     },
     choose(id) {

@@ -8,6 +8,7 @@ const KEYS = [
   ["Everywhere", [["/", "Search"], ["?", "This list"], ["g c", "Chat"], ["g r", "Runs"], ["g a", "Approvals"], ["g w", "Workflows"], ["g m", "Models"], ["g o", "Costs"], ["g p", "Project"], ["Esc", "Close, or leave the field"]]],
   ["Lists", [["j  k", "Down, up"], ["Enter", "Open"]]],
   ["Chat", [["Enter", "Send"], ["Shift Enter", "New line"], ["n", "New conversation"], ["c", "Write a message"], ["Esc", "Leave the field"]]],
+  ["Workflow editor", [["← ↑ → ↓", "Walk from state to state"], ["Enter", "Choose"], ["a", "Add a state after it"], ["c", "Connect it"], ["F2", "Rename it"], ["Del", "Remove it"], ["Ctrl Z", "Undo"], ["Ctrl S", "Save"]]],
   ["Run", [["[  ]", "One event back, forward"], ["r", "Raw journal"]]],
 ];
 

@@ -12,6 +12,20 @@ export function pretty(value) {
   return JSON.stringify(value, null, 2) ?? "";
 }
 
+/** Says what is wrong with a text that is to be JSON, with its line and column; null when nothing is. @param {string} text */
+export function jsonFault(text) {
+  try {
+    JSON.parse(text);
+    return null;
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    const at = /position (\d+)/.exec(said)?.[1];
+    const before = text.slice(0, at ? Number(at) : text.length).split("\n");
+    const what = said.replace(/^JSON\.parse: /, "").replace(/ (in JSON )?at position.*$/, "").replace(/, ?(\.\.\.)?".*is not valid JSON$/s, "");
+    return `Not JSON: ${what}, line ${before.length}, column ${(before.at(-1) ?? "").length + 1}`;
+  }
+}
+
 /** @param {any} value @returns {HTMLElement} */
 export function json(value) {
   const text = pretty(value);

@@ -4,34 +4,16 @@ import { get, path, post, query } from "../api.js";
 import { button, fill, h, sync, text } from "../parts/dom.js";
 import { duration, when } from "../parts/format.js";
 import { graph, parse, stateOf } from "../parts/graph.js";
-import { section } from "../parts/json.js";
+import { jsonFault, section } from "../parts/json.js";
 import { step } from "../parts/keys.js";
 import { badge, rebadge } from "../parts/states.js";
-import { failure, toast, toastError } from "../parts/toast.js";
-import { editor } from "../parts/asleditor.js";
+import { failure, toastError } from "../parts/toast.js";
 
 /** @typedef {import('../types').WorkflowDetail} Detail */
 /** @typedef {import('../types').ExecutionSummary} Summary */
 
 /** How often the executions are read again while the page is visible, in milliseconds. */
 const EVERY = 3_000;
-
-/**
- * Says what is wrong with a text that is to be JSON, with its line and column; null when nothing is.
- * @param {string} text
- */
-export function jsonFault(text) {
-  try {
-    JSON.parse(text);
-    return null;
-  } catch (error) {
-    const said = error instanceof Error ? error.message : String(error);
-    const at = /position (\d+)/.exec(said)?.[1];
-    const before = text.slice(0, at ? Number(at) : text.length).split("\n");
-    const what = said.replace(/^JSON\.parse: /, "").replace(/ (in JSON )?at position.*$/, "").replace(/, ?(\.\.\.)?".*is not valid JSON$/s, "");
-    return `Not JSON: ${what}, line ${before.length}, column ${(before.at(-1) ?? "").length + 1}`;
-  }
-}
 
 /**
  * @param {HTMLElement} root
@@ -45,6 +27,7 @@ export function workflow(root, address, shell, head) {
   shell.title(name);
   let limit = 20;
   let left = false;
+  let chosen = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   const note = h("div", null, h("p", "line dim", "Opening…"));
@@ -60,11 +43,14 @@ export function workflow(root, address, shell, head) {
   }, { hidden: true });
   const form = starter();
   const pen = h("div");
-  const edit = button("Edit", () => turn(pen.childElementCount === 0), { "aria-pressed": "false", hidden: true });
+  /** @type {ReturnType<typeof import('../asl/editor.js').editor> | null} */
+  let editing = null;
+  const edit = button("Edit", () => void turn(!editing), { "aria-pressed": "false", hidden: true });
   const list = h("table", "runs", h("thead", null, h("tr", null, ...["State", "Execution", "Began", "Took"].map((name) => h("th", name === "Took" ? "num" : null, name)))), body);
-  const all = h("div", { class: "workflow", hidden: true }, h("header", null, title, about), pen,
+  const rest = h("div", null,
     h("div", "flow", drawn, h("aside", null, h("section", { class: "panel", "aria-label": "Start" }, h("h3", null, "Start an execution"), form.el), picked)),
     h("h2", null, "Executions"), list, none, more);
+  const all = h("div", { class: "workflow", hidden: true }, h("header", null, title, about), pen, rest);
   root.append(h("div", "pad", note, all));
   fill(head, h("a", { class: "button", href: "/workflows" }, "All workflows"), edit);
   /** @type {Detail | null} */
@@ -77,6 +63,7 @@ export function workflow(root, address, shell, head) {
       note.replaceChildren();
       all.hidden = false;
       show(detail);
+      if (address.query.has("edit") && detail.editable) await turn(true);
       void executions();
     } catch (error) {
       if (!left) fill(note, failure(error, () => void open()));
@@ -97,6 +84,7 @@ export function workflow(root, address, shell, head) {
     if (!machine) return;
     const made = graph(machine, (id) => {
       made.choose(id);
+      chosen = id;
       picked.hidden = false;
       fill(picked, h("h3", null, id), section("Definition", stateOf(machine, id) ?? null));
     });
@@ -104,20 +92,28 @@ export function workflow(root, address, shell, head) {
   }
 
   /** @param {boolean} on */
-  function turn(on) {
-    edit.setAttribute("aria-pressed", String(on));
-    if (!on || !detail) {
-      pen.replaceChildren();
-      if (detail) draw(detail.definition);
-      return;
+  async function turn(on) {
+    editing?.leave();
+    editing = null;
+    pen.replaceChildren();
+    if (on && detail) {
+      const made = (await import("../asl/editor.js")).editor(detail, {
+        saved: (saved) => {
+          detail = saved;
+          show(saved);
+        },
+        close: () => void turn(false),
+        say: shell.say,
+      });
+      editing = made;
+      pen.append(made.el);
+      if (chosen) made.choose(chosen);
+      made.focus();
     }
-    fill(pen, editor(detail, draw, (saved) => {
-      detail = saved;
-      toast("Saved");
-      turn(false);
-      show(saved);
-    }));
-    pen.querySelector("textarea")?.focus();
+    edit.setAttribute("aria-pressed", String(Boolean(editing)));
+    rest.hidden = Boolean(editing);
+    history.replaceState(null, "", query(path("workflows", name), { edit: editing ? 1 : null }));
+    if (!editing && detail) draw(detail.definition);
   }
 
   function starter() {
@@ -197,6 +193,7 @@ export function workflow(root, address, shell, head) {
     title: name,
     leave() {
       left = true;
+      editing?.leave();
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", onVisible);
     },
