@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { makeCalls } from "./calls.mjs";
+import { CALLS, call, makeCalls } from "./calls.mjs";
 import { Server, api, check, equal, shot, visit } from "./harness.mjs";
 import { contrast, focusVisible } from "./look.mjs";
 import { upstream } from "./upstream.mjs";
@@ -110,6 +110,118 @@ export const usage = {
     await page.locator(".budget").first().waitFor();
     await shot(page, "costs-empty");
     await guard();
+  },
+
+  async "traffic: each call is a line with who, route, model, tokens, cost and what was special about it"({ base }) {
+    const { page, guard } = await visit(base, "/models");
+    await page.locator("table.calls tbody tr").nth(CALLS.all - 1).waitFor();
+    const { records } = await api(base, "/v1/records?limit=200");
+    equal(JSON.stringify(await page.locator("table.calls td.route").allInnerTexts()), JSON.stringify(records.map(({ route }) => route)), "routes, newest first");
+    const careful = page.locator("table.calls tr", { hasText: "careful" });
+    check(/2 attempts/.test(await careful.innerText()) && /fallback/.test(await careful.innerText()), "the second attempt and why");
+    check(/rate limited/.test(await page.locator("table.calls tr", { hasText: "limited" }).first().innerText()), "the kind of error");
+    await page.locator("table.calls tr", { hasText: "cached" }).waitFor();
+    await shot(page, "traffic");
+    await guard();
+  },
+
+  async "traffic: a call appears when it ends, and none moves what is being read"({ base }) {
+    const { page, guard } = await visit(base, "/models", { viewport: { width: 1280, height: 320 } });
+    await page.locator("table.calls tbody tr").nth(CALLS.all - 1).waitFor();
+    await page.locator(".live:not(.lost)").waitFor();
+    await call(base, "default", { user: "live-one" });
+    await page.locator("table.calls tr", { hasText: "live-one" }).waitFor();
+    const scroller = page.locator(".beside > .pad");
+    await scroller.evaluate((node) => (node.scrollTop = 120));
+    const third = page.locator("table.calls tbody tr").nth(5);
+    const top = await third.evaluate((node) => (window.third = node).getBoundingClientRect().top);
+    await call(base, "default", { user: "live-two" });
+    await page.getByRole("button", { name: "1 new call" }).waitFor();
+    equal(await page.evaluate(() => window.third.getBoundingClientRect().top), top, "the place of what is read");
+    await shot(page, "traffic-new");
+    await page.getByRole("button", { name: "1 new call" }).click();
+    await page.locator("table.calls tr", { hasText: "live-two" }).waitFor();
+    await guard();
+  },
+
+  async "traffic: one click opens the record with request and response, at an address of its own"({ base }) {
+    const { page, guard } = await visit(base, "/models?error=any");
+    const line = page.locator("table.calls tbody tr", { hasText: "limited" });
+    await line.click();
+    const panel = page.getByRole("complementary", { name: "Call" });
+    await panel.getByText("Slow down: 1 request a minute").waitFor();
+    const said = await panel.innerText();
+    for (const word of ["cleo", "limited-1", "openai_compatible", "Chat Completions", "What is the capital of Japan?", "No response came"]) check(said.includes(word), `the panel names ${word}: ${said}`);
+    await page.reload();
+    await panel.getByText("Slow down: 1 request a minute").waitFor();
+    await shot(page, "traffic-record");
+    await page.locator("table.calls tbody tr").first().click();
+    await page.keyboard.press("Escape");
+    await panel.waitFor({ state: "hidden" });
+    equal(new URL(page.url()).searchParams.get("call"), null, "the address without the call");
+    await page.goto(`${base}/models?route=careful`);
+    await page.locator("table.calls tbody tr").first().click();
+    await panel.getByText("fallback").waitFor();
+    await panel.getByRole("button", { name: "Only calls with project=boreas" }).click();
+    await page.locator(".chip", { hasText: "project=boreas" }).waitFor();
+    equal(await page.locator("table.calls tbody tr").count(), 1, "calls of the route with the tag");
+    await guard();
+  },
+
+  async "traffic: a server without calls teaches how to make one, which then appears by itself"({ fresh }) {
+    const { page, guard } = await visit(fresh, "/models");
+    await page.locator(".empty .command").waitFor();
+    await shot(page, "traffic-empty");
+    await page.locator(".live:not(.lost)").waitFor();
+    await page.goto(`${fresh}/models/latency`);
+    await page.locator(".empty .command").waitFor();
+    await page.goto(`${fresh}/costs`);
+    await page.locator(".empty .command").waitFor();
+    await page.goto(`${fresh}/models`);
+    await page.locator(".live:not(.lost)").waitFor();
+    await call(fresh, "default", { user: "first" });
+    await page.locator("table.calls tbody tr", { hasText: "first" }).waitFor();
+    await guard();
+  },
+
+  async "latency: percentiles by route and model and errors by kind are those of the API"({ base }) {
+    const { page, guard } = await visit(base, "/models/latency");
+    await opened(page);
+    const { rows } = await api(base, "/v1/costs?by=route&from=7d");
+    const [routes, models, kinds] = [0, 1, 2].map((index) => page.locator("section .sums-table").nth(index));
+    equal(await routes.locator("tbody tr").count(), rows.length, "routes");
+    const thorough = rows.find(({ route }) => route === "thorough");
+    const cells = await routes.locator("tbody tr", { hasText: "thorough" }).locator("td").allInnerTexts();
+    const shown = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+    equal(JSON.stringify(cells.slice(3, 9)), JSON.stringify([thorough.first_token_ms, thorough.latency_ms].flatMap((found) => [found.p50, found.p95, found.p99].map(shown))), "p50, p95 and p99 of both");
+    check(/thorough-1/.test(await models.innerText()), "the models by name");
+    check(/rate limited/.test(await kinds.innerText()) && /broken stream/.test(await kinds.innerText()), "the kinds of errors");
+    await page.getByRole("button", { name: "Calls", exact: true }).click();
+    await page.locator(".plot rect").first().waitFor();
+    equal(new URL(page.url()).searchParams.get("show"), "calls", "what is drawn stands in the address");
+    await shot(page, "latency");
+    await kinds.getByRole("link", { name: "rate limited" }).click();
+    await page.locator("table.calls tbody tr").first().waitFor();
+    equal(await page.locator("table.calls tbody tr").count(), 1, "the calls that failed so");
+    await guard();
+  },
+
+  async "health: a model that fails too often is shown as left alone, with its last error"({ base }) {
+    for (let index = 0; index < 12; index += 1) await call(base, "broken", { user: "breaker", stream: true });
+    const { page, guard } = await visit(base, "/models/health");
+    const line = page.locator(".health tbody tr", { hasText: "broken-1" }).first();
+    await line.getByText("Left alone: it failed too often").waitFor();
+    check(/broken stream/.test(await line.innerText()), "the last error");
+    check(/Takes calls/.test(await page.locator(".health tbody tr", { hasText: "thorough-1" }).first().innerText()), "another one takes calls");
+    await page.getByRole("link", { name: "careful" }).waitFor();
+    await shot(page, "health");
+    await guard();
+  },
+
+  async "models: light, dark and 360 pixels: contrast, focus, and no sideways scrolling"({ base }) {
+    await looks(base, "/models", "table.calls tbody tr", "traffic");
+    await looks(base, "/models/latency", ".plot circle", "latency");
+    await looks(base, "/models/health", ".health td", "health");
   },
 
   async "costs: light, dark and 360 pixels: contrast, focus, and no sideways scrolling"({ base }) {

@@ -39,13 +39,15 @@ export function reached(now) {
 /** Called when the server wants a key. */
 export const keyNeeded = new EventTarget();
 
+/** @typedef {{ body?: any, headers?: Record<string, string>, signal?: AbortSignal }} Options */
+
 /**
- * Sends a request and returns the response of a success.
+ * Sends a request and returns the response, whatever its status.
  * @param {string} method
  * @param {string} path
- * @param {{ body?: any, headers?: Record<string, string>, signal?: AbortSignal }} [options]
+ * @param {Options} [options]
  */
-export async function send(method, path, { body, headers = {}, signal } = {}) {
+export async function open(method, path, { body, headers = {}, signal } = {}) {
   /** @type {Record<string, string>} */
   const all = { accept: "application/json", ...headers };
   if (settings.key) all["x-api-key"] = settings.key;
@@ -62,10 +64,20 @@ export async function send(method, path, { body, headers = {}, signal } = {}) {
     throw new ApiError(0, "unreachable", "The server cannot be reached", "Is it running? Start it with: bedplate up");
   }
   reached(true);
+  if (response.status === 401) keyNeeded.dispatchEvent(new Event("needed"));
+  return response;
+}
+
+/**
+ * Sends a request and returns the response of a success.
+ * @param {string} method
+ * @param {string} path
+ * @param {Options} [options]
+ */
+export async function send(method, path, options) {
+  const response = await open(method, path, options);
   if (response.ok) return response;
-  const error = await failure(response);
-  if (error.status === 401) keyNeeded.dispatchEvent(new Event("needed"));
-  throw error;
+  throw await failure(response);
 }
 
 /** @param {Response} response */

@@ -12,7 +12,7 @@ const RIGHT = 8;
 /** How many series have a colour of their own; what comes after them is drawn as the last. */
 export const COLOURS = 8;
 
-/** @typedef {{ slots: { label: string, full: string }[], series: import('../types').Series[], kind: "bars" | "lines", format: (value: number) => string, unit: string, note?: string }} Data */
+/** @typedef {{ slots: { step: number, label: string, full: string }[], every: number[], series: import('../types').Series[], kind: "bars" | "lines", format: (value: number) => string, unit: string, note?: string }} Data */
 
 /** @param {string} tag @param {Record<string, string | number>} attributes @param {...(Node | string)} children */
 function s(tag, attributes, ...children) {
@@ -75,9 +75,10 @@ export function chart(label) {
       nodes.push(s("line", { class: tick === 0 ? "zero" : "grid-line", x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick) }));
       nodes.push(s("text", { class: "tick", x: LEFT - 8, y: y(tick) + 4, "text-anchor": "end" }, format(tick)));
     }
-    const every = Math.max(1, Math.ceil(slots.length / Math.max(1, Math.floor((width - LEFT) / 88))));
+    const rough = slots.length / Math.max(1, Math.floor((width - LEFT) / 80));
+    const every = data.every.find((steps) => steps >= rough) ?? Math.ceil(rough);
     slots.forEach((slot, index) => {
-      if (index % every === 0) nodes.push(s("text", { class: "tick", x: x(index), y: HEIGHT - 6, "text-anchor": "middle" }, slot.label));
+      if (slot.step % every === 0) nodes.push(s("text", { class: "tick", x: x(index), y: HEIGHT - 6, "text-anchor": "middle" }, slot.label));
     });
     const wide = (width - LEFT - RIGHT) / Math.max(1, slots.length);
     const bar = Math.max(1, Math.min(48, wide * 0.72));
@@ -96,7 +97,7 @@ export function chart(label) {
         }
       });
     } else {
-      for (const one of visible) {
+      for (const one of visible.toReversed()) {
         let path = "";
         let alone = true;
         one.values.forEach((value, slot) => {

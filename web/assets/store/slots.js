@@ -28,10 +28,13 @@ export function slots(from, to, unit) {
   const all = [];
   for (let at = Math.floor(Date.parse(from) / length) * length; at < end; at += length) {
     const label = unit === "day" ? day.format(at) : at % 86_400_000 === 0 && unit === "hour" ? day.format(at) : hour.format(at);
-    all.push({ at, label, full: unit === "day" ? fullDay.format(at) : `${full.format(at)} UTC` });
+    all.push({ at, step: at / length, label, full: unit === "day" ? fullDay.format(at) : `${full.format(at)} UTC` });
   }
   return all;
 }
+
+/** After how many steps a label may come, so that labels are round times. @type {Record<string, number[]>} */
+export const ROUND = { minute: [1, 2, 5, 10, 15, 30, 60], hour: [1, 2, 3, 6, 12, 24, 48, 96, 168], day: [1, 2, 3, 5, 7, 10, 14, 30] };
 
 /** The name of what is not among the largest. */
 export const OTHERS = "Others";

@@ -68,13 +68,13 @@ async function tagPairs(from, signal) {
 /** What an error of a model call means, and what to do about it. @type {Record<string, [string, string]>} */
 export const ERRORS = {
   model_invalid_request: ["The request is wrong", "The client must change it; no retry helps. The message says what the provider did not like."],
-  model_not_found: ["No such model", "The provider does not know the model. Look at `model` under [models] in bedplate.toml."],
+  model_not_found: ["No such model", "The provider does not know the model. Look at model under [models] in bedplate.toml."],
   model_unauthorized: ["The provider refused the key", "Look at api_key_env of the model; bedplate doctor says what is missing."],
-  model_request_too_large: ["Longer than the model reads", "Give the route a `larger` model, or set [tokens] overflow."],
+  model_request_too_large: ["Longer than the model reads", "Give the route a larger model, or set [tokens] overflow."],
   model_rate_limited: ["The provider wants fewer calls", "Give the route a fallback, or ask the provider for more quota."],
   model_limit_exceeded: ["A plan or a budget of the project", "Look at [plans] and [budgets], or wait until the time that Retry-After says."],
   model_unavailable: ["The provider was overloaded or away", "It passes. A fallback on the route hides it."],
-  model_timeout: ["Too slow", "Raise `timeouts` of the route, or set hedge_ms."],
-  model_broken_stream: ["The stream broke in the middle", "Set `resume` on the route, so that another model goes on."],
+  model_timeout: ["Too slow", "Raise timeouts of the route, or set hedge_ms."],
+  model_broken_stream: ["The stream broke in the middle", "Set resume on the route, so that another model goes on."],
   model_invalid_reply: ["The reply could not be read", "Is base_url the right server for this provider?"],
 };

@@ -8,7 +8,7 @@ import { filterBar } from "../parts/filters.js";
 import { count, money, plural, when } from "../parts/format.js";
 import { icon } from "../parts/icons.js";
 import { failure } from "../parts/toast.js";
-import { series, slots } from "../store/slots.js";
+import { ROUND, series, slots } from "../store/slots.js";
 import { DIMENSIONS, RANGES, costsOf, filterOf, tagNames } from "../store/usage.js";
 
 /** @typedef {import('../types').CostRow} CostRow */
@@ -140,7 +140,7 @@ export function costs(root, address, _shell, head) {
     const [, of, format] = MEASURES[name] ?? /** @type {any} */ (MEASURES.cost);
     figures(total);
     const steps = slots(over.from, over.to, state.unit);
-    drawn.update({ slots: steps, series: series(over.rows, steps, state.unit, state.by, of, COLOURS), kind: "bars", format, unit: `${UNITS[/** @type {keyof typeof UNITS} */ (name)]} by ${state.unit}`, note: "UTC" });
+    drawn.update({ slots: steps, every: ROUND[state.unit] ?? [1], series: series(over.rows, steps, state.unit, state.by, of, COLOURS), kind: "bars", format, unit: `${UNITS[/** @type {keyof typeof UNITS} */ (name)]} by ${state.unit}`, note: "UTC" });
     entries(total, rows, of);
     said(total, over.prices_as_of);
   }

@@ -1,31 +1,90 @@
-// The routes and what stands behind each.
+// Everything about models, under three addresses: traffic, latency and errors, routes and health.
 
-import { get } from "../api.js";
 import { fill, h } from "../parts/dom.js";
-import { empty } from "../parts/empty.js";
-import { icon } from "../parts/icons.js";
 import { failure } from "../parts/toast.js";
-import { project } from "../store/project.js";
 
-/** @param {HTMLElement} root @returns {import('../types').View} */
-export function models(root) {
-  const body = h("div", "pad", h("p", "line dim", "Opening…"));
-  root.append(body);
-  async function read() {
+/** @typedef {import('../types').View} View */
+/** @typedef {(root: HTMLElement, address: import('../types').Address, shell: import('../types').Shell) => View} Mount */
+
+/** The tabs: the part of the address, the name, whether the filter goes along, and where the code is. @type {[string, string, boolean, () => Promise<Mount>][]} */
+const TABS = [
+  ["", "Traffic", true, async () => (await import("./traffic.js")).traffic],
+  ["latency", "Latency and errors", true, async () => (await import("./latency.js")).latency],
+  ["health", "Routes and health", false, async () => (await import("./health.js")).health],
+];
+
+/**
+ * @param {HTMLElement} root
+ * @param {import('../types').Address} address
+ * @param {import('../types').Shell} shell
+ * @param {HTMLElement} head
+ * @returns {View}
+ */
+export function models(root, address, shell, head) {
+  const links = TABS.map(([id, label]) => h("a", { href: here(id), data: { tab: id } }, label));
+  // What is looked at stays when one goes from the calls to their latency and back.
+  for (const [index, link] of links.entries()) {
+    const [id, , along] = TABS[index] ?? ["", "", false];
+    const dress = () => (link.href = along && TABS.find(([name]) => name === tab)?.[2] ? here(id) + kept() : here(id));
+    for (const event of ["pointerenter", "focus", "click"]) link.addEventListener(event, dress, { capture: true });
+  }
+  fill(head, h("nav", { class: "tabs", "aria-label": "About models" }, ...links));
+  const place = h("div", "tab");
+  root.append(place);
+  /** @type {View | null} */
+  let view = null;
+  let tab = "";
+  let turn = 0;
+
+  /** @param {string} id */
+  function here(id) {
+    return id ? `/models/${id}` : "/models";
+  }
+
+  function kept() {
+    const search = new URLSearchParams(location.search);
+    search.delete("call");
+    const text = search.toString();
+    return text ? `?${text}` : "";
+  }
+
+  /** @param {import('../types').Address} to */
+  async function open(to) {
+    const mine = (turn += 1);
+    const id = TABS.some(([name]) => name === to.parts[1]) ? (to.parts[1] ?? "") : "";
+    const [, label, , load] = TABS.find(([name]) => name === id) ?? /** @type {(typeof TABS)[0]} */ (TABS[0]);
+    for (const link of links) {
+      if (link.dataset.tab === id) {
+        link.setAttribute("aria-current", "page");
+        link.scrollIntoView({ block: "nearest", inline: "nearest" });
+      } else link.removeAttribute("aria-current");
+    }
+    shell.title(id ? label : "Models");
+    if (view && tab === id && view.go?.(to)) return;
     try {
-      const [{ data }, { info, agents }] = await Promise.all([get("/v1/models"), project()]);
-      if (!data.length) return fill(body, empty("models", "No routes", "A route names the model that an agent's calls take. In bedplate.toml:", '[routes.default]\nmodel = "auto"'));
-      const users = (/** @type {string} */ route) => agents.filter((agent) => (agent.route ?? agent.model) === route).map(({ name }) => name).join(", ");
-      fill(body,
-        info.notice ? h("p", "line card-line", icon("info"), info.notice) : null,
-        h("table", null, h("thead", null, h("tr", null, ...["Route", "Provider", "Model", "Kind", "Used by"].map((name) => h("th", null, name)))),
-          h("tbody", null, ...data.map((/** @type {any} */ route) => h("tr", null, h("td", "strong", route.id), h("td", null, route.owned_by), h("td", null, h("code", null, route.model)),
-            h("td", null, h("span", route.foundation_model ? "tag on" : "tag", route.foundation_model ? "Foundation model" : "Stand-in, no foundation model")), h("td", "dim", users(route.id) || "–"))))),
-        h("p", "dim small", "Routes stand in bedplate.toml. OpenAI and Anthropic clients and boto3 reach them at ", h("code", null, location.origin), "; see ", h("a", { href: "/docs", data: { leave: "" } }, "the API"), "."));
+      const mount = await load();
+      if (mine !== turn) return;
+      view?.leave?.();
+      place.replaceChildren();
+      place.dataset.tab = id;
+      tab = id;
+      view = mount(place, to, shell);
     } catch (error) {
-      fill(body, failure(error, () => void read()));
+      fill(place, h("div", "pad", failure(error, () => void open(to))));
     }
   }
-  void read();
-  return { title: "Models" };
+
+  void open(address);
+  return {
+    title: "Models",
+    leave() {
+      turn += 1;
+      view?.leave?.();
+    },
+    go(next) {
+      void open(next);
+      return true;
+    },
+    key: (event) => view?.key?.(event) ?? false,
+  };
 }
