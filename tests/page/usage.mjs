@@ -1,9 +1,11 @@
 // Cases about model calls and what they cost, against the project in gateway/ and an upstream of its own.
 
+import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { CALLS, call, makeCalls } from "./calls.mjs";
 import { Server, api, check, equal, shot, visit } from "./harness.mjs";
 import { contrast, focusVisible } from "./look.mjs";
@@ -29,6 +31,8 @@ export async function gateway(binary, servers) {
 const shownMoney = (dollars) => (dollars < 0.01 ? `$${dollars.toPrecision(2).replace(/0+$/, "")}` : `$${dollars.toFixed(2)}`);
 const column = (page, index) => page.locator(`.sums-table tbody td:nth-child(${index})`).allInnerTexts();
 const opened = (page) => page.locator(".usage:not(.busy):not([hidden])").waitFor();
+
+const playground = (prompt) => `/models/playground#${new URLSearchParams(prompt)}`;
 
 export const usage = {
   async "costs: figures, rows and bars are those of the API, by model and by tag"({ base }) {
@@ -218,10 +222,93 @@ export const usage = {
     await guard();
   },
 
+  async "playground: one prompt streams from several routes side by side, each with its figures, errors as they are"({ base }) {
+    const { page, guard } = await visit(base, playground({ user: "Tell me a story", system: "You are brief.", routes: "default,thorough,limited,broken" }));
+    await page.getByRole("button", { name: "Run" }).click();
+    const of = (route) => page.locator(`.try[data-route="${route}"]`);
+    await page.waitForFunction(() => /thorough3 /.test(document.querySelector('[data-route="thorough"] .said-text')?.textContent ?? ""));
+    check(await of("thorough").getByText("Running").count(), "it streams while it runs");
+    await of("thorough").getByText("Completed").waitFor();
+    check((await of("thorough").locator(".said-text").innerText()).endsWith("thorough60"), "the whole answer");
+    await of("thorough").getByRole("link", { name: "Record" }).waitFor();
+    const { records } = await api(base, "/v1/records?route=thorough&limit=1");
+    const figures = await of("thorough").locator(".figures").innerText();
+    for (const word of [`${records[0].usage.input} → ${records[0].usage.output}`, shownMoney(records[0].cost_usd), "stop"]) check(figures.includes(word), `the figures have ${word}: ${figures}`);
+    await of("default").getByText("fastest").waitFor();
+    await of("default").getByText("cheapest").waitFor();
+    check(/429 Too Many Requests[\s\S]*Slow down: 1 request a minute/.test(await of("limited").innerText()), `the refusal as it is: ${await of("limited").innerText()}`);
+    check(/Failed/.test(await of("broken").innerText()), "a broken stream is a failure");
+    await shot(page, "playground");
+    await of("thorough").getByRole("link", { name: "Record" }).click();
+    await page.getByRole("complementary", { name: "Call" }).getByText("thorough60").waitFor();
+    // What the browser says of a refused request is no fault of the page.
+    await guard(/429/);
+  },
+
+  async "playground: what a model says is text, its request and response are shown raw, and curl sends the same"({ base }) {
+    const { page, guard, context } = await visit(base, playground({ user: "<script> please", routes: "default" }));
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.getByRole("textbox", { name: "Prompt" }).focus();
+    await page.keyboard.press("Control+Enter");
+    const one = page.locator(".try");
+    await one.getByText("Completed").waitFor();
+    equal(await one.locator(".said-text").innerText(), "<script>window.xss=1</script> <b>bold</b>", "the text as it is");
+    equal(await page.evaluate(() => window.xss), undefined, "nothing of it ran");
+    await one.getByRole("button", { name: "Request" }).click();
+    check(/"content": "<script> please"/.test(await one.locator(".raw").innerText()), "the raw request");
+    await one.getByRole("button", { name: "Response" }).click();
+    const raw = await one.locator(".raw").innerText();
+    check(/data: \[DONE\]/.test(raw) && /x-bedplate-route/.test(raw), "the raw response with its headers");
+    for (const [form, word] of [["openai", "from openai import OpenAI"], ["anthropic", "client.messages.stream("], ["boto3", "client.converse_stream("], ["curl", "curl -sN"]]) {
+      await one.getByLabel("Copy as").selectOption(form);
+      await one.getByText("Copied").waitFor({ state: "attached" });
+      check((await page.evaluate(() => navigator.clipboard.readText())).includes(word), `the code for ${form}`);
+    }
+    const sent = await promisify(execFile)("bash", ["-c", await page.evaluate(() => navigator.clipboard.readText())]);
+    check(/data: \[DONE\]/.test(sent.stdout), `what curl got: ${sent.stdout.slice(0, 200)} ${sent.stderr.slice(0, 200)}`);
+    await shot(page, "playground-raw");
+    await guard();
+  },
+
+  async "playground: tools reach the model, and what is no JSON is said before anything is sent"({ base }) {
+    const { page, guard } = await visit(base, playground({ user: "Weather?", routes: "default", tools: "[{ oops" }));
+    await page.getByRole("button", { name: "Run" }).click();
+    check(/The tools are no JSON/.test(await page.getByRole("alert").innerText()), "what is wrong");
+    equal(await page.locator(".try").count(), 0, "nothing was sent");
+    await page.getByRole("textbox", { name: "Tools" }).fill('[{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]');
+    await page.getByRole("button", { name: "Run" }).click();
+    const one = page.locator(".try");
+    await one.getByText("Calls weather").waitFor();
+    check(/"city": "Kyoto"/.test(await one.innerText()) && /tool calls/.test(await one.innerText()), "the call and the stop reason");
+    await shot(page, "playground-tools");
+    await guard();
+  },
+
+  async "playground: the prompt stands in the address, and stop ends what streams"({ base }) {
+    const { page, guard } = await visit(base, "/models/playground");
+    await page.locator(".picks button").first().waitFor();
+    await shot(page, "playground-empty");
+    await page.getByRole("textbox", { name: "Prompt" }).fill("A long one");
+    await page.getByLabel("Temperature").fill("0.3");
+    await page.locator(".picks").getByRole("button", { name: "thorough" }).click();
+    await page.waitForFunction(() => /thorough/.test(location.hash));
+    await page.reload();
+    equal(await page.getByRole("textbox", { name: "Prompt" }).inputValue(), "A long one", "the prompt after a reload");
+    equal(await page.getByLabel("Temperature").inputValue(), "0.3", "a parameter after a reload");
+    await page.locator('.picks [aria-pressed="true"]', { hasText: "thorough" }).waitFor();
+    await page.getByRole("button", { name: "Run" }).click();
+    await page.waitForFunction(() => /thorough2 /.test(document.querySelector('[data-route="thorough"] .said-text')?.textContent ?? ""));
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.locator('.try[data-route="thorough"]').getByText("Cancelled").waitFor();
+    check(!/thorough60/.test(await page.locator('.try[data-route="thorough"] .said-text').innerText()), "the rest did not come");
+    await guard();
+  },
+
   async "models: light, dark and 360 pixels: contrast, focus, and no sideways scrolling"({ base }) {
     await looks(base, "/models", "table.calls tbody tr", "traffic");
     await looks(base, "/models/latency", ".plot circle", "latency");
     await looks(base, "/models/health", ".health td", "health");
+    await looks(base, playground({ user: "Tell me a story", routes: "default,thorough" }), ".picks button", "playground");
   },
 
   async "costs: light, dark and 360 pixels: contrast, focus, and no sideways scrolling"({ base }) {

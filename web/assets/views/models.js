@@ -1,4 +1,4 @@
-// Everything about models, under three addresses: traffic, latency and errors, routes and health.
+// Everything about models, under four addresses: traffic, latency and errors, routes and health, the playground.
 
 import { fill, h } from "../parts/dom.js";
 import { failure } from "../parts/toast.js";
@@ -11,6 +11,7 @@ const TABS = [
   ["", "Traffic", true, async () => (await import("./traffic.js")).traffic],
   ["latency", "Latency and errors", true, async () => (await import("./latency.js")).latency],
   ["health", "Routes and health", false, async () => (await import("./health.js")).health],
+  ["playground", "Playground", false, async () => (await import("./playground.js")).playground],
 ];
 
 /**
