@@ -18,7 +18,7 @@ const EVERY = 3_000;
 const UNBOUND = 100_000;
 
 /** What a breaker's place means. @type {Record<Target["breaker"], [string, string]>} */
-const BREAKER = { closed: ["quiet", "Takes calls"], open: ["bad", "Left alone: it failed too often"], half_open: ["live", "Being tried again"] };
+const BREAKER = { closed: ["quiet", "Takes calls"], open: ["bad", "Left alone, it failed too often"], half_open: ["live", "Being tried again"] };
 
 /** @param {HTMLElement} root @returns {import('../types').View} */
 export function health(root) {
@@ -57,7 +57,7 @@ export function health(root) {
       const [kind, word] = BREAKER[now.breaker];
       const paused = now.breaker === "closed" && now.wait_ms !== null;
       mark.className = `badge ${paused ? "asks" : kind}`;
-      const wait = now.wait_ms === null ? "" : `, for ${duration(Math.max(1000, now.wait_ms))}`;
+      const wait = now.wait_ms === null ? "" : `: ${duration(Math.max(1000, now.wait_ms))} more`;
       text(/** @type {Node} */ (mark.lastChild), `${paused ? "Its provider asked for a pause" : word}${wait}`);
       text(model, now.model === now.name ? "" : now.model);
       text(provider, now.foundation_model ? now.provider : `${now.provider}, no foundation model`);

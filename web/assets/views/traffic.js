@@ -68,8 +68,9 @@ export function traffic(root, address, shell) {
     return { filter: filterOf(search), from: search.get("from") ?? "7d", to: search.get("to") ?? "", call: search.get("call") ?? "" };
   }
 
-  function here() {
-    return query("/models", { from: state.from === "7d" ? "" : state.from, to: state.to, ...state.filter, call: state.call });
+  /** Returns the address of what is shown, with a call that is open. @param {string} [call] */
+  function here(call = state.call) {
+    return query("/models", { from: state.from === "7d" ? "" : state.from, to: state.to, ...state.filter, call });
   }
 
   /** @param {Partial<typeof state>} next */
@@ -120,11 +121,7 @@ export function traffic(root, address, shell) {
     const bad = call.outcome === "error";
     const word = { ok: "Answered", error: "Failed", cancelled: "Left by the client" }[call.outcome];
     const mark = h("span", { class: `badge ${bad ? "bad" : "quiet"}`, title: word }, h("i", { "aria-hidden": "true" }), h("span", "hear-only", word));
-    const link = h("a", { href: "#", on: { click: (/** @type {Event} */ event) => {
-      event.preventDefault();
-      event.stopPropagation();
-      toggle(call.id);
-    } } }, at);
+    const link = h("a", null, at);
     const cells = [
       mark, link, who(call), call.route, call.model ?? "–", call.usage.input + call.usage.output === 0 && call.error ? "–" : h("span", { title: usageText(call.usage) }, count(call.usage.input + (call.usage.cache_read ?? 0) + (call.usage.cache_write ?? 0)), h("span", "dim", " → "), count(call.usage.output)),
       call.cost_usd === null ? "–" : money(call.cost_usd), call.first_token_ms === null ? "–" : duration(call.first_token_ms), duration(call.total_ms),
@@ -132,11 +129,12 @@ export function traffic(root, address, shell) {
     ];
     const el = h("tr", { data: { id: call.id } }, ...cells.map((cell, index) => h("td", COLUMNS[index]?.[0] ?? null, cell)));
     if (!call.model) el.classList.add("none");
-    el.addEventListener("click", () => {
-      if (!getSelection()?.toString()) toggle(call.id);
+    el.addEventListener("click", (event) => {
+      if (event.target instanceof Element && !event.target.closest("a") && !getSelection()?.toString()) toggle(call.id);
     });
     const update = (/** @type {CallRecord} */ next) => {
       retime(at, next.at);
+      link.href = here(next.id);
       el.setAttribute("aria-selected", String(next.id === state.call));
     };
     update(call);
