@@ -8,6 +8,8 @@ missing_packages() {
     command -v node >/dev/null || echo nodejs
     command -v npm >/dev/null || echo npm
     command -v chromium >/dev/null || echo chromium
+    # Limits that servers share are tested against it.
+    command -v redis-server >/dev/null || echo redis-server
     # Without any font, a page's words are boxes.
     [[ -n $(find /usr/share/fonts /usr/local/share/fonts -name '*.tt[fc]' -print -quit 2>/dev/null) ]] || echo fonts-dejavu
 }

@@ -39,6 +39,8 @@ pub use init::InitError;
 pub use load::Project;
 pub use problem::{Problem, Severity};
 pub use prompt_file::Prompt;
-pub use usage::{BudgetConfig, CacheConfig, LogConfig, PlanConfig, PriceConfig, TokensConfig, UsageConfig};
+pub use usage::{
+    BudgetConfig, CacheConfig, LedgerConfig, LedgerUrl, LogConfig, PlanConfig, PriceConfig, TokensConfig, UsageConfig,
+};
 pub use watch::{WatchError, Watcher, watch};
 pub use workflow_file::{DefinitionProblem, check_definition};

@@ -21,6 +21,34 @@ pub struct UsageConfig {
     pub log: LogConfig,
     /// Prices by model id.
     pub prices: BTreeMap<String, PriceConfig>,
+    /// Where limits and budgets are counted; none: in this process and its store.
+    pub ledger: Option<LedgerConfig>,
+}
+
+/// A ledger in Redis, which servers share.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LedgerConfig {
+    /// Its address, or the environment variable with it.
+    pub url: LedgerUrl,
+    /// What its keys begin with.
+    pub prefix: String,
+    /// How long a word to it may take.
+    pub timeout_ms: u32,
+}
+
+/// Where the address of a ledger stands; it may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum LedgerUrl {
+    /// In the file.
+    Is(String),
+    /// In this environment variable.
+    Env(String),
+}
+
+impl std::fmt::Debug for LedgerConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LedgerConfig").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
 }
 
 /// What a plan allows; absent: no limit.

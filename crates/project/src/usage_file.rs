@@ -1,11 +1,14 @@
-//! Reading `[plans]`, `[limits]`, `[budgets]`, `[caches]`, `[tokens]`, `[prices]` and `[log]`.
+//! Reading `[plans]`, `[limits]`, `[budgets]`, `[caches]`, `[tokens]`, `[prices]`, `[log]` and `[ledger]`.
 
 use crate::{
     config::Config,
     fields::{Fields, Text, check_name},
     node::{Data, Entry},
     problem::Source,
-    usage::{BudgetConfig, CacheConfig, LogConfig, PlanConfig, PriceConfig, TokensConfig, UsageConfig},
+    usage::{
+        BudgetConfig, CacheConfig, LedgerConfig, LedgerUrl, LogConfig, PlanConfig, PriceConfig, TokensConfig,
+        UsageConfig,
+    },
 };
 use std::collections::BTreeMap;
 
@@ -46,6 +49,9 @@ pub fn read(fields: &mut Fields<'_>, config: &Config) -> UsageConfig {
     }
     if let Some(table) = fields.table("log") {
         usage.log = log(table);
+    }
+    if let Some(table) = fields.table("ledger") {
+        usage.ledger = ledger(table);
     }
     usage
 }
@@ -257,6 +263,39 @@ fn price(mut table: Fields<'_>) -> Option<PriceConfig> {
     let cache_write = table.number("cache_write", dollars);
     table.finish();
     Some(PriceConfig { input: input?, output: output?, cache_read, cache_write })
+}
+
+/// Reads where limits are counted that servers share.
+fn ledger(mut table: Fields<'_>) -> Option<LedgerConfig> {
+    let source = table.source;
+    let (is, env) = (table.text("redis_url"), table.text("redis_url_env"));
+    let prefix = table.text("prefix").map_or_else(|| "bedplate".to_owned(), |text| text.value);
+    let timeout_ms = table.integer("timeout_ms", 10..=60_000).and_then(|ms| u32::try_from(ms).ok()).unwrap_or(1_000);
+    let place = table.place;
+    table.finish();
+    let url = match (is, env) {
+        (Some(_), Some(env)) => {
+            let message = "\"redis_url\" and \"redis_url_env\" exclude each other";
+            source.error(env.place, "invalid_value", message);
+            return None;
+        }
+        (Some(is), None) => {
+            let host = ["redis://", "rediss://"].iter().find_map(|scheme| is.value.strip_prefix(scheme));
+            if host.is_none_or(|host| host.rsplit('@').next().is_none_or(|host| matches!(host, "" | "/"))) {
+                let hint = "write redis://host:6379/0, or rediss:// for TLS";
+                // It may hold a password, so it is not repeated.
+                source.error_with(is.place, "invalid_value", "\"redis_url\" is no address of Redis", hint);
+            }
+            LedgerUrl::Is(is.value)
+        }
+        (None, Some(env)) => LedgerUrl::Env(env.value),
+        (None, None) => {
+            let hint = "add redis_url or redis_url_env, or take the table away to count in this process";
+            source.error_with(place, "missing_key", "the ledger has no address", hint);
+            return None;
+        }
+    };
+    Some(LedgerConfig { url, prefix, timeout_ms })
 }
 
 fn log(mut table: Fields<'_>) -> LogConfig {

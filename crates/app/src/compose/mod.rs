@@ -2,6 +2,7 @@
 
 mod clock;
 mod files;
+mod ledger;
 mod models;
 mod policy;
 mod reload;
@@ -177,6 +178,8 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
     let keyed = store.keys().any(clock.now()).await.map_err(|error| Error::failed(error.to_string()))?;
     refuse_open_network(address, keyed)?;
 
+    let mut notices = Vec::new();
+    let ledger = ledger::ledger(project.config.usage.ledger.as_ref(), &store, &mut notices).await?;
     let recorder = Recorder::start(store.records());
     let gateway = Gateway::trusting(
         models::config(&project, &setup.project)?,
@@ -184,13 +187,12 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
             clock: Arc::clone(&clock),
             timeouts: Timeouts::default(),
             recorder: Some(recorder.clone()),
-            ledger: Some(store.ledger()),
+            ledger: Some(ledger),
         },
         &models::extra_roots()?,
     )
     .map_err(|error| Error::new(Kind::Problems, error.to_string()))?;
     let look_for_model = models::pin(&gateway, &project, &setup)?;
-    let mut notices = Vec::new();
     if !keyed {
         notices.push(
             "no API key exists: every caller on this machine is let in (`bedplate keys create` changes that)".into(),

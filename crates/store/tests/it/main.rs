@@ -7,4 +7,5 @@ mod crash;
 mod faults;
 mod files;
 mod ledger;
+mod ledger_redis;
 mod records;
