@@ -6,13 +6,14 @@
 use crate::{
     id::{CallId, ContentHash, RunId, Seq, UserId},
     message::{Message, StopReason, Usage},
+    port::{Caller, Priority},
     time::Timestamp,
     tool::ToolOutput,
     workflow_event::WorkflowEvent,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// An event at its place in a journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,6 +120,51 @@ pub struct TurnInput {
     /// The wall time of the turn in seconds; absent: the definition's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
+    /// What its calls are counted and billed to, beside the user; absent: nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing: Option<Arc<Billing>>,
+}
+
+/// What the calls of a turn are counted and billed to, and what bounds them, as the request that began it said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Billing {
+    /// The id of the API key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The team that the key belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// What the client says that it belongs to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Where the data may be worked on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jurisdiction: Option<String>,
+    /// Whether somebody waits for it.
+    #[serde(default, skip_serializing_if = "Priority::is_interactive")]
+    pub priority: Priority,
+}
+
+impl Billing {
+    /// Returns what `caller` says, if that is anything.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Option<Self> {
+        let billing = Self {
+            key: caller.key.clone(),
+            team: caller.team.clone(),
+            tags: caller.tags.clone(),
+            jurisdiction: caller.jurisdiction.clone(),
+            priority: caller.priority,
+        };
+        (billing != Self::default()).then_some(billing)
+    }
+
+    /// Says it of a call.
+    #[must_use]
+    pub fn on(&self, caller: Caller) -> Caller {
+        let Self { key, team, tags, jurisdiction, priority } = self.clone();
+        Caller { key, team, tags, jurisdiction, priority, ..caller }
+    }
 }
 
 /// See [`Event::QueuedTurnStarted`].

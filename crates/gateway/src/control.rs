@@ -68,6 +68,11 @@ impl Control {
         self.limit.as_ref().map(|limit| (Arc::clone(&limit.rules), Arc::clone(&limit.ledger)))
     }
 
+    /// Returns what records the calls of this configuration that take no route's stack.
+    pub(crate) fn record(&self) -> Option<RecordLayer> {
+        self.record.clone()
+    }
+
     /// Returns the stack of `name` with everything around it.
     pub(crate) fn around(
         &mut self,

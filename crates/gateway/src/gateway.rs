@@ -8,6 +8,7 @@ use crate::{
     http::HttpClient,
     limit::Rules,
     prices::PriceTable,
+    record::RecordLayer,
     route::{
         build::{Builder, Built},
         config::RouteConfig,
@@ -57,6 +58,8 @@ struct Table {
     doors: BTreeMap<String, Door>,
     /// The plans and budgets in force, and where they are counted.
     books: Option<(Arc<Rules>, Arc<dyn Ledger>)>,
+    /// What records calls for embeddings; other calls are recorded by their route.
+    record: Option<RecordLayer>,
 }
 
 struct Entry {
@@ -146,9 +149,9 @@ impl Gateway {
             let entry = Entry { name: name.as_str().into(), stack, described, legs, jurisdiction: config.jurisdiction };
             entries.insert(name.clone(), Arc::new(entry));
         }
-        let books = control.books();
+        let (books, record) = (control.books(), control.record());
         control.finish();
-        Ok(Table { entries, routes: routes.into_keys().collect(), doors, books })
+        Ok(Table { entries, routes: routes.into_keys().collect(), doors, books, record })
     }
 
     fn entry(&self, name: &str) -> Option<Arc<Entry>> {
@@ -173,7 +176,15 @@ impl Model for Gateway {
             Some(entry) => {
                 let bound = entry.jurisdiction.as_deref();
                 match Candidates::embedding(&entry.legs, &entry.name, &call.caller, bound) {
-                    Ok(candidates) => candidates.first().embed(call),
+                    Ok(candidates) => {
+                        let (candidate, caller) = (candidates.first(), call.caller.clone());
+                        let work = candidate.embed(call);
+                        let record = self.table.read().unwrap_or_else(PoisonError::into_inner).record.clone();
+                        match record {
+                            Some(record) => record.embedding(Arc::clone(&entry.name), caller, candidate.leg(), work),
+                            None => work,
+                        }
+                    }
                     Err(error) => Box::pin(std::future::ready(Err(error))),
                 }
             }

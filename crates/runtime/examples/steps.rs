@@ -122,6 +122,7 @@ async fn one_run(runtime: &Runtime) -> RunId {
         policy: None,
         timeout_seconds: None,
         adapted: None,
+        billing: None,
     };
     let started = runtime.start_turn(start).await.expect("the turn starts");
     let result = runtime.wait_turn(&Tenant::default(), started.run, started.turn).await.expect("the turn ends");

@@ -2,7 +2,7 @@
 
 use bedplate_core::{
     agent::SessionPolicy,
-    event::{Entry, TurnOutcome},
+    event::{Billing, Entry, TurnOutcome},
     id::{CallId, RunId, Seq, Tenant, UserId},
     message::{Message, Usage},
     port::{
@@ -35,6 +35,8 @@ pub struct StartTurn {
     pub timeout_seconds: Option<u64>,
     /// The agent as this turn alone has it, with another prompt or other limits; none: as the project declares it.
     pub adapted: Option<PinnedAgent>,
+    /// What its calls are billed to, beside the user; none: nothing is known. It is no part of what a key stands for.
+    pub billing: Option<Billing>,
 }
 
 /// A turn whose start is committed.

@@ -135,10 +135,15 @@ impl Identity {
 
     /// Returns on whose behalf a plain model call of this request is made.
     pub(crate) fn caller(&self) -> Result<Caller, ApiError> {
+        Ok(Caller { user: self.user(self.said.user.as_deref())?, ..self.caller_of_anybody() })
+    }
+
+    /// Returns what is known of the caller beside the user.
+    pub(crate) fn caller_of_anybody(&self) -> Caller {
         let said = self.said.clone();
-        Ok(Caller {
+        Caller {
             tenant: self.tenant.clone(),
-            user: self.user(said.user.as_deref())?,
+            user: UserId::from("anonymous"),
             run: None,
             key: self.key.clone(),
             team: self.team.clone(),
@@ -148,7 +153,7 @@ impl Identity {
             jurisdiction: said.jurisdiction,
             priority: said.priority,
             cache: said.cache,
-        })
+        }
     }
 
     fn administrator(said: Said) -> Self {

@@ -12,6 +12,7 @@ mod extract;
 mod handover;
 pub mod key;
 mod metrics;
+mod model_metrics;
 mod opening;
 mod page;
 mod rate_headers;

@@ -1,6 +1,7 @@
 //! What the server counts, in Prometheus' text format.
 
 use axum::http::{Method, StatusCode};
+use bedplate_core::port::{health::ModelHealth, records::CallTotals};
 use bedplate_runtime::{Runtime, Stats, TOOL_OUTCOMES, TURN_OUTCOMES};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -42,13 +43,14 @@ impl Metrics {
     }
 
     /// Returns all metrics as text (OpenMetrics, which Prometheus reads).
-    pub(crate) fn render(&self) -> String {
+    pub(crate) fn render(&self, calls: &[CallTotals], models: &[ModelHealth]) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         let end = text.rfind("# EOF").unwrap_or(text.len());
         text.truncate(end);
         write_stats(&mut text, &self.runtime.stats());
+        crate::model_metrics::write(&mut text, calls, models);
         text.push_str("# EOF\n");
         text
     }

@@ -99,6 +99,7 @@ async fn converse(journal: &Arc<dyn Journal>, turns: u64) -> Result<u64, Failure
             definition,
             system: None,
             timeout_seconds: None,
+            billing: None,
         };
         let call = ModelCalled {
             route: "default".into(),

@@ -55,6 +55,12 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// Returns whether somebody waits.
+    #[must_use]
+    pub fn is_interactive(&self) -> bool {
+        *self == Self::Interactive
+    }
+
     /// Returns the word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

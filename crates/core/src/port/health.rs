@@ -24,6 +24,10 @@ pub struct ModelHealth {
     pub latency: f64,
     /// The part of calls that fail, 0 to 1; the last ones count most.
     pub errors: f64,
+    /// Calls that were sent to it since this process began.
+    pub attempts: u64,
+    /// How many of them failed with which code.
+    pub failures: Vec<(&'static str, u64)>,
 }
 
 /// Tells how models do.

@@ -315,6 +315,55 @@ pub trait LiveRecords: Send + Sync {
     /// Returns the records of `tenant` from now on, each once it is kept; without payloads. A reader that is too slow
     /// gets `None` in place of those that it missed.
     fn watch(&self, tenant: &Tenant) -> BoxStream<'static, Option<Arc<CallRecord>>>;
+
+    /// Returns what the calls of all tenants came to since this process began, by route and target.
+    fn totals(&self) -> Vec<CallTotals>;
+}
+
+/// What the calls of one route to one target came to since the process began.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CallTotals {
+    /// The route that was asked for.
+    pub route: Arc<str>,
+    /// The model of the project that answered; none where none was asked.
+    pub target: Option<Arc<str>>,
+    /// Its provider.
+    pub provider: Option<Arc<str>>,
+    /// How many calls ended how: `ok`, `cancelled`, or the code of an error.
+    pub outcomes: BTreeMap<Arc<str>, u64>,
+    /// How many calls went upstream.
+    pub attempts: u64,
+    /// Input tokens, cached ones included.
+    pub input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+    /// Money, in millionths of a US dollar.
+    pub cost: u64,
+    /// From the call until its end.
+    pub total: Spread,
+    /// From the call until the first piece of the reply, of those that came to one.
+    pub first_token: Spread,
+}
+
+/// The upper bounds of the classes of a [`Spread`], in seconds; the last class has none.
+pub const SPREAD: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
+
+/// How durations are spread over classes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Spread {
+    /// How many fell into each class of [`SPREAD`], and into the one above.
+    pub counts: [u64; SPREAD.len() + 1],
+    /// Their sum.
+    pub sum: Duration,
+}
+
+impl Spread {
+    /// Counts one.
+    pub fn add(&mut self, one: Duration) {
+        let class = SPREAD.partition_point(|bound| *bound < one.as_secs_f64());
+        self.counts[class] += 1;
+        self.sum += one;
+    }
 }
 
 /// The records cannot be kept or read.

@@ -89,6 +89,7 @@ fn begin(state: &mut AgentState, id: Seq, question: Seq, at: Timestamp, input: &
         view: TurnView::new(id, at),
         definition: input.definition,
         timeout_seconds: input.timeout_seconds,
+        billing: input.billing.clone(),
         question,
         cancel: None,
         waited_ms: 0,

@@ -314,6 +314,7 @@ impl Restoring {
 
     fn turn(&self, form: TurnForm) -> Turn {
         Turn {
+            billing: self.input(form.view.id).and_then(|input| input.billing.clone()),
             view: form.view,
             definition: form.definition,
             timeout_seconds: form.timeout_seconds,

@@ -8,7 +8,7 @@ use super::{
 use crate::agent::snapshot::Restoring;
 use bedplate_core::{
     agent::AgentDefinition,
-    event::{CancelReason, Preparation, QuestionAsked, QuestionKind, TurnInput},
+    event::{Billing, CancelReason, Preparation, QuestionAsked, QuestionKind, TurnInput},
     id::{CallId, ContentHash, Seq},
     message::{Message, StopReason, ToolUse},
     port::model::ModelRequest,
@@ -72,6 +72,7 @@ pub(super) struct Turn {
     pub view: TurnView,
     pub definition: ContentHash,
     pub timeout_seconds: Option<u64>,
+    pub billing: Option<Arc<Billing>>,
     /// The position of its question in the conversation.
     pub question: Seq,
     pub cancel: Option<CancelReason>,
@@ -234,6 +235,12 @@ impl AgentState {
             (None, Some(queued)) => Some(queued.input.definition),
             (None, None) => self.pinned,
         }
+    }
+
+    /// Returns what the calls of the turn under way are billed to, beside the user; none: nothing is known.
+    #[must_use]
+    pub fn billing(&self) -> Option<&Arc<Billing>> {
+        self.turn.as_ref().and_then(|turn| turn.billing.as_ref())
     }
 
     /// Returns the rendered system prompt in force.

@@ -237,6 +237,7 @@ impl Bench {
             definition: self.pinned,
             system: None,
             timeout_seconds: None,
+            billing: None,
         }
     }
 

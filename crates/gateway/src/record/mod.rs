@@ -6,8 +6,10 @@
 //! ended within the last [`WAIT`] and the time of one write.
 
 mod draft;
+mod embedding;
 mod payload;
 mod service;
+mod totals;
 mod writer;
 
 pub(crate) use service::RecordLayer;
@@ -16,7 +18,7 @@ use bedplate_core::{
     id::Tenant,
     port::{
         BoxStream,
-        records::{CallRecord, LiveRecords, Records},
+        records::{CallRecord, CallTotals, LiveRecords, Records},
     },
 };
 use draft::Draft;
@@ -30,6 +32,7 @@ use tokio::{
     sync::{broadcast, mpsc},
     task::JoinHandle,
 };
+use totals::Totals;
 
 /// How many calls may be under way or wait to be written.
 const PLACES: usize = 16_384;
@@ -50,6 +53,7 @@ pub struct Recorder(Arc<Shared>);
 struct Shared {
     queue: mpsc::Sender<Draft>,
     live: broadcast::Sender<Arc<CallRecord>>,
+    totals: Totals,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Tells the ids of this process from those of others.
     process: [u8; 8],
@@ -62,10 +66,11 @@ impl Recorder {
     pub fn start(records: Arc<dyn Records>) -> Self {
         let (queue, drafts) = mpsc::channel(PLACES);
         let (live, _) = broadcast::channel(LIVE);
-        let writer = tokio::spawn(writer::write(drafts, records, live.clone()));
+        let totals = Totals::default();
+        let writer = tokio::spawn(writer::write(drafts, records, live.clone(), totals.clone()));
         let process = RandomState::new().hash_one(std::process::id()).to_be_bytes();
         let writer = Mutex::new(Some(writer));
-        Self(Arc::new(Shared { queue, live, writer, process, count: std::sync::atomic::AtomicU16::default() }))
+        Self(Arc::new(Shared { queue, live, totals, writer, process, count: std::sync::atomic::AtomicU16::default() }))
     }
 
     /// Waits until every call that has ended is kept. Calls that are under way are no longer waited for after `patience`.
@@ -112,5 +117,9 @@ impl LiveRecords for Recorder {
             std::future::ready(record.as_ref().is_none_or(|record| record.tenant == tenant))
         };
         Box::pin(stream::unfold(live, next).filter(ours))
+    }
+
+    fn totals(&self) -> Vec<CallTotals> {
+        self.0.totals.read()
     }
 }

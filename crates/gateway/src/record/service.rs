@@ -9,9 +9,12 @@ use crate::{
     policy::{LogPolicy, Payloads},
     watch::{End, Guess, Watcher, watched},
 };
-use bedplate_core::port::{
-    clock::Clock,
-    model::{Answer, ModelError, ModelErrorKind},
+use bedplate_core::{
+    message::Usage,
+    port::{
+        clock::Clock,
+        model::{Answer, ModelError, ModelErrorKind},
+    },
 };
 use bytes::Bytes;
 use std::{
@@ -24,6 +27,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// Records the calls of a route.
+#[derive(Clone)]
 pub(crate) struct RecordLayer {
     pub(crate) recorder: Recorder,
     pub(crate) log: Arc<LogPolicy>,
@@ -76,7 +80,7 @@ impl Service<Call> for RecordService {
 }
 
 /// Writes one draft; if it is dropped before the end, the client went away.
-struct Pen {
+pub(super) struct Pen {
     place: Option<OwnedPermit<Draft>>,
     draft: Option<Box<Draft>>,
     begun: Instant,
@@ -110,7 +114,21 @@ impl Pen {
             log,
             is_last: false,
         };
+        Self::of(place, draft, begun)
+    }
+
+    pub(super) fn of(place: OwnedPermit<Draft>, draft: Draft, begun: Instant) -> Self {
         Self { place: Some(place), draft: Some(Box::new(draft)), begun }
+    }
+
+    /// Writes that the call ended so, having spent this.
+    pub(super) fn finish(mut self, ending: Ending, spent: Option<(Usage, Option<u64>)>) {
+        let Some(mut draft) = self.draft.take() else { return };
+        draft.total = self.begun.elapsed();
+        (draft.ending, draft.spent) = (ending, spent);
+        if let Some(place) = self.place.take() {
+            place.send(*draft);
+        }
     }
 }
 

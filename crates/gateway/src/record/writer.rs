@@ -1,6 +1,6 @@
 //! The task that makes records of drafts and keeps them in batches.
 
-use super::{BATCH, WAIT, draft::Draft};
+use super::{BATCH, WAIT, draft::Draft, totals::Totals};
 use bedplate_core::port::records::{CallRecord, Records};
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -17,6 +17,7 @@ pub(super) async fn write(
     mut drafts: mpsc::Receiver<Draft>,
     records: Arc<dyn Records>,
     live: broadcast::Sender<Arc<CallRecord>>,
+    totals: Totals,
 ) {
     let mut is_last = false;
     while !is_last {
@@ -35,6 +36,7 @@ pub(super) async fn write(
             }
         }
         if !batch.is_empty() {
+            totals.add(&batch);
             keep(batch.into(), &*records, &live).await;
         }
     }

@@ -18,7 +18,11 @@ use futures::{
     future::{Either, select},
 };
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,6 +43,9 @@ pub(crate) struct Guard {
     pub(crate) health: Health,
     /// What kind of failure was the last. Its words stay with the caller who met it.
     last_failure: Mutex<Option<ModelErrorKind>>,
+    /// Calls since the process began, and those that failed by the code of their error.
+    attempts: AtomicU64,
+    failures: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// A call that a guard let through. It is over when this is dropped; what came of it is said before.
@@ -67,6 +74,8 @@ impl Guard {
             concurrency: Concurrency::new(policy.concurrency),
             health: Health::default(),
             last_failure: Mutex::default(),
+            attempts: AtomicU64::new(0),
+            failures: Mutex::default(),
         })
     }
 
@@ -89,7 +98,13 @@ impl Guard {
             limit,
             latency: reading.latency,
             errors: reading.errors,
+            attempts: self.attempts.load(Ordering::Relaxed),
+            failures: self.failed().iter().map(|(code, count)| (*code, *count)).collect(),
         }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn last_failure(&self) -> Option<ModelErrorKind> {
@@ -163,6 +178,7 @@ impl Guard {
             return Err(later(ModelErrorKind::Unavailable, &message, after));
         }
         self.health.begin(tokens);
+        self.attempts.fetch_add(1, Ordering::Relaxed);
         Ok(Visit {
             guard: Arc::clone(self),
             clock: Arc::clone(clock),
@@ -194,6 +210,7 @@ impl Visit {
     /// Notes that it failed. `impatient` means that the caller's own deadline ended it.
     pub(crate) fn failed(mut self, error: &ModelError, impatient: bool) -> Self {
         let now = self.clock.now();
+        *self.guard.failed().entry(error.kind.code()).or_default() += 1;
         self.outcome = match error.kind {
             ModelErrorKind::InvalidRequest | ModelErrorKind::TooLarge | ModelErrorKind::LimitExceeded => {
                 Outcome::Success

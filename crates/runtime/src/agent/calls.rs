@@ -51,13 +51,17 @@ impl Actor<Agent> {
     }
 
     fn caller(&self, loaded: &Loaded<Agent>) -> Caller {
-        Caller {
+        let caller = Caller {
             tenant: self.key.tenant.clone(),
             user: loaded.user.clone(),
             run: Some(self.key.run),
             agent: Some(loaded.name.clone()),
             session: Some(loaded.session.clone()),
             ..Caller::default()
+        };
+        match loaded.state.billing() {
+            Some(billing) => billing.on(caller),
+            None => caller,
         }
     }
 

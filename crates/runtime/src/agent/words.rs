@@ -7,7 +7,7 @@ use crate::{
 };
 use bedplate_core::{
     agent::SessionPolicy,
-    event::{Event, TurnInput},
+    event::{Billing, Event, TurnInput},
     id::{CallId, ContentHash, RunId, Seq, UserId},
     message::Message,
 };
@@ -41,6 +41,7 @@ pub(crate) struct StartTicket {
     pub system: Arc<str>,
     pub policy: SessionPolicy,
     pub timeout_seconds: Option<u64>,
+    pub billing: Option<Arc<Billing>>,
     /// The run that starts this one.
     pub parent: Option<RunId>,
 }
@@ -155,6 +156,7 @@ impl Actor<Agent> {
                 false => Some(ticket.system),
             },
             timeout_seconds: ticket.timeout_seconds,
+            billing: ticket.billing,
         };
         let said = Input::Signal(AgentSignal::StartTurn { input, policy: ticket.policy });
         self.feed(loaded, plan, context, said).await;

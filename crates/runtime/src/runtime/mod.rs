@@ -232,6 +232,7 @@ impl Runtime {
             definition,
             system,
             timeout_seconds: request.timeout_seconds,
+            billing: request.billing.map(Arc::new),
             parent: None,
             user,
             session,

@@ -6,7 +6,7 @@ use crate::{
     runtime::Runtime,
 };
 use bedplate_core::{
-    event::TurnOutcome,
+    event::{Billing, TurnOutcome},
     id::{CallId, RunId},
     port::tasks::{AgentReply, AgentTask, TaskCall},
 };
@@ -21,6 +21,7 @@ impl Runtime {
         let tenant = asked.caller.tenant.clone();
         let agent = task.agent;
         let session = task.session.unwrap_or_else(|| RunId::child(parent, call).to_string());
+        let billing = Billing::of(&asked.caller);
         let request = StartTurn {
             tenant: tenant.clone(),
             user: asked.caller.user,
@@ -31,6 +32,7 @@ impl Runtime {
             policy: None,
             timeout_seconds: None,
             adapted: None,
+            billing,
         };
         let started = match self.start_turn_of(request, Some(parent)).await {
             Ok(started) => started,

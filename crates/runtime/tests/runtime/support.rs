@@ -128,6 +128,7 @@ pub fn says(text: &str) -> StartTurn {
         policy: None,
         timeout_seconds: None,
         adapted: None,
+        billing: None,
     }
 }
 

@@ -29,5 +29,7 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiEr
 ))]
 pub(crate) async fn metrics(State(app): State<App>, _: Identity) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], app.0.metrics.render())
+    let options = &app.0.options;
+    let text = app.0.metrics.render(&options.live.totals(), &options.health.models());
+    ([(header::CONTENT_TYPE, kind)], text)
 }

@@ -14,6 +14,7 @@ use axum::{
 };
 use bedplate_core::{
     agent::SessionPolicy,
+    event::Billing,
     id::{RunId, UserId},
     message::{ContentBlock, Message, Role, Source},
     port::{
@@ -222,6 +223,7 @@ pub(crate) async fn start(app: &App, identity: &Identity, ask: Ask) -> Result<St
         policy: ask.policy,
         timeout_seconds: ask.timeout_seconds,
         adapted: ask.adapted,
+        billing: Billing::of(&identity.caller_of_anybody()),
     };
     app.runtime().start_turn(turn).await.map_err(start_error)
 }

@@ -178,6 +178,7 @@ impl<'a> World<'a> {
                 policy: None,
                 timeout_seconds: None,
                 adapted: None,
+                billing: None,
             };
             let started = runtime.start_turn(start).await.expect("the turn starts");
             let result = runtime.wait_turn(&tenant, started.run, started.turn).await.expect("the turn is waited for");

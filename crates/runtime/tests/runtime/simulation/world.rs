@@ -348,6 +348,7 @@ impl World {
                                 policy: Some(policy),
                                 timeout_seconds,
                                 adapted: None,
+                                billing: None,
                             })
                             .await,
                     ),
