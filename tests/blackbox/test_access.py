@@ -150,6 +150,7 @@ def test_a_key_for_one_agent_reaches_no_other(start):
     for answer in (
         server.post("/agent", {"query": "Hi"}, headers=headers),
         server.post("/v1/agents/mangaassist/invoke", {"input": "Hi"}, headers=headers),
+        server.get("/v1/targets", headers=headers),
     ):
         assert answer.status_code == 403 and error_code(answer) == "agent_not_allowed"
 

@@ -11,6 +11,8 @@ import { Server, api, check, equal, shot, visit } from "./harness.mjs";
 import { contrast, focusVisible } from "./look.mjs";
 import { upstream } from "./upstream.mjs";
 
+const execute = promisify(execFile);
+
 /** Starts the upstream and two servers with the project: one that has calls, one that has none. */
 export async function gateway(binary, servers) {
   const up = await upstream();
@@ -25,7 +27,7 @@ export async function gateway(binary, servers) {
   await used.start();
   await fresh.start();
   await makeCalls(used.url);
-  return { base: used.url, fresh: fresh.url };
+  return { base: used.url, fresh: fresh.url, mortal: fresh, figures: async (...by) => JSON.parse((await execute(binary, ["costs", project, "--data", used.data, "--json", ...by])).stdout) };
 }
 
 const shownMoney = (dollars) => (dollars < 0.01 ? `$${dollars.toPrecision(2).replace(/0+$/, "")}` : `$${dollars.toFixed(2)}`);
@@ -35,13 +37,13 @@ const opened = (page) => page.locator(".usage:not(.busy):not([hidden])").waitFor
 const playground = (prompt) => `/models/playground#${new URLSearchParams(prompt)}`;
 
 export const usage = {
-  async "costs: figures, rows and bars are those of the API, by model and by tag"({ base }) {
+  async "costs: figures, rows and bars are those of bedplate costs, by model and by tag"({ base, figures }) {
     const { page, guard } = await visit(base, "/costs");
     await opened(page);
     for (const by of ["model", "tag:project"]) {
       await page.getByLabel("By", { exact: true }).selectOption(by);
       await opened(page);
-      const { rows, total } = await api(base, `/v1/costs?by=${encodeURIComponent(by)}`);
+      const { rows, total } = (await figures("--by", by)).costs;
       await page.locator(".sums-table tbody tr").nth(rows.length - 1).waitFor();
       equal(JSON.stringify(await column(page, 4)), JSON.stringify(rows.map((row) => String(row.calls))), `calls by ${by}`);
       equal(await page.locator(".sums-table tfoot td").nth(1).innerText(), shownMoney(total.cost_usd), "the sum of money");
@@ -188,6 +190,23 @@ export const usage = {
     await guard();
   },
 
+  async "traffic: a server that dies and comes back: a quiet line, then what came meanwhile and what comes"({ mortal }) {
+    await call(mortal.url, "default", { user: "before" });
+    const { page, guard } = await visit(mortal.url, "/models", { offline: true });
+    await page.locator("table.calls tbody tr", { hasText: "before" }).first().waitFor();
+    await page.locator(".live:not(.lost)").waitFor();
+    await mortal.kill();
+    await page.locator(".lost:not([hidden])").first().waitFor();
+    await mortal.start();
+    await call(mortal.url, "default", { user: "meanwhile" });
+    await page.locator("table.calls tbody tr", { hasText: "meanwhile" }).waitFor();
+    await page.locator(".live:not(.lost)").waitFor();
+    await call(mortal.url, "default", { user: "after" });
+    await page.locator("table.calls tbody tr", { hasText: "after" }).waitFor();
+    await page.locator("p.lost").waitFor({ state: "hidden" });
+    await guard();
+  },
+
   async "latency: percentiles by route and model and errors by kind are those of the API"({ base }) {
     const { page, guard } = await visit(base, "/models/latency");
     await opened(page);
@@ -264,7 +283,7 @@ export const usage = {
       await one.getByText("Copied").waitFor({ state: "attached" });
       check((await page.evaluate(() => navigator.clipboard.readText())).includes(word), `the code for ${form}`);
     }
-    const sent = await promisify(execFile)("bash", ["-c", await page.evaluate(() => navigator.clipboard.readText())]);
+    const sent = await execute("bash", ["-c", await page.evaluate(() => navigator.clipboard.readText())]);
     check(/data: \[DONE\]/.test(sent.stdout), `what curl got: ${sent.stdout.slice(0, 200)} ${sent.stderr.slice(0, 200)}`);
     await shot(page, "playground-raw");
     await guard();

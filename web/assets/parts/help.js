@@ -9,6 +9,7 @@ const KEYS = [
   ["Lists", [["j  k", "Down, up"], ["Enter", "Open"]]],
   ["Chat", [["Enter", "Send"], ["Shift Enter", "New line"], ["n", "New conversation"], ["c", "Write a message"], ["Esc", "Leave the field"]]],
   ["Workflow editor", [["← ↑ → ↓", "Walk from state to state"], ["Enter", "Choose"], ["a", "Add a state after it"], ["c", "Connect it"], ["F2", "Rename it"], ["Del", "Remove it"], ["Ctrl Z", "Undo"], ["Ctrl S", "Save"]]],
+  ["Models", [["Esc", "Close the call"], ["Ctrl Enter", "Run the prompt"]]],
   ["Run", [["[  ]", "One event back, forward"], ["r", "Raw journal"]]],
 ];
 

@@ -30,6 +30,9 @@ const BY = ["model", "route", "provider", "agent", "key", "user", "team"];
 /** How many rows of a table are shown before one asks for all. */
 const ROWS = 25;
 
+/** How many budgets. */
+const BUDGETS = 12;
+
 /**
  * @param {HTMLElement} root
  * @param {import('../types').Address} address
@@ -213,9 +216,16 @@ export function costs(root, address, _shell, head) {
       h("div", "command", h("code", null, toml), copier("Copy", () => toml)));
   }
 
-  /** @param {Budget[]} list */
+  /** The fullest first; a budget for each user may have thousands. @param {Budget[]} list */
   function cards(list) {
-    return [h("ul", "budget-list", ...list.toSorted((a, b) => b.used - a.used).map(budget))];
+    const sorted = list.toSorted((a, b) => b.used - a.used);
+    const place = h("ul", "budget-list", ...sorted.slice(0, BUDGETS).map(budget));
+    const rest = sorted.length - BUDGETS;
+    const more = rest > 0 ? button(`Show ${count(rest)} more`, () => {
+      place.append(...sorted.slice(BUDGETS).map(budget));
+      more?.remove();
+    }, { class: "small" }) : null;
+    return more ? [place, more] : [place];
   }
 
   readTags().catch(() => {});
