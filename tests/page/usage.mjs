@@ -330,6 +330,27 @@ export const usage = {
     await looks(base, playground({ user: "Tell me a story", routes: "default,thorough" }), ".picks button", "playground");
   },
 
+  async "costs: what cannot be told apart is drawn together, and a failure says so and is tried again"({ base }) {
+    const { page, guard } = await visit(base, "/models/health");
+    const refuse = (status, code, message) => (route) => route.fulfill({ status, contentType: "application/json", body: JSON.stringify({ error: { code, message, request_id: "r-1" } }) });
+    const crowded = (url) => url.pathname === "/v1/costs" && (url.searchParams.get("by") ?? "").includes(",");
+    await page.route(crowded, refuse(400, "too_many_rows", "the table has more than 10000 rows"));
+    await page.getByRole("link", { name: "Costs" }).click();
+    await opened(page);
+    check(/too many to be told apart by model/.test(await page.locator(".chart figcaption").innerText()), "the chart says what it lacks");
+    equal(await page.locator(".legend .entry").count(), 1, "one entry for all");
+    const { rows } = await api(base, "/v1/costs?by=model");
+    equal(await page.locator(".sums-table tbody tr").count(), rows.length, "the table still tells them apart");
+    await page.unroute(crowded);
+    await page.route((url) => url.pathname === "/v1/costs", refuse(503, "store_unavailable", "the store is away"), { times: 2 });
+    await page.getByRole("button", { name: "24 h" }).click();
+    await page.getByText("The store is away").waitFor();
+    await shot(page, "costs-failed");
+    await page.getByRole("button", { name: "Try again" }).click();
+    await opened(page);
+    await guard(/status of (400|503)/);
+  },
+
   async "costs: light, dark and 360 pixels: contrast, focus, and no sideways scrolling"({ base }) {
     await looks(base, "/costs", ".plot rect", "costs");
   },

@@ -9,7 +9,7 @@ import { events } from "../sse.js";
 const PAGE = 50;
 
 /** How many calls are held at most; older ones are read again by paging. */
-const MOST = 1_000;
+const MOST = 150;
 
 /** Before a connection that was lost is tried again, in milliseconds: at first, and at most. */
 const PAUSE = [500, 10_000];
@@ -32,9 +32,9 @@ export class Calls {
     this.connection = null;
     /** @type {Record<string, string>} */
     this.asked = {};
-    this.onVisible = () => {
-      if (!document.hidden && !this.live && this.connection?.signal.aborted === false && this.read) void this.follow(this.connection);
-    };
+    /** Ends the pause before the next try. */
+    this.wake = () => {};
+    this.onVisible = () => !document.hidden && this.wake();
     document.addEventListener("visibilitychange", this.onVisible);
   }
 
@@ -87,7 +87,13 @@ export class Calls {
       }
       this.live = false;
       this.changed();
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, pause);
+        this.wake = () => {
+          clearTimeout(timer);
+          resolve(null);
+        };
+      });
       pause = Math.min(pause * 2, PAUSE[1] ?? 10_000);
     }
   }

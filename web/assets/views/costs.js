@@ -1,6 +1,6 @@
 // Where tokens and money went: by time, by whatever calls have in common, and how the budgets stand.
 
-import { get, query } from "../api.js";
+import { ApiError, get, query } from "../api.js";
 import { COLOURS, chart } from "../parts/chart.js";
 import { button, copier, fill, h } from "../parts/dom.js";
 import { empty } from "../parts/empty.js";
@@ -115,7 +115,7 @@ export function costs(root, address, _shell, head) {
     body.classList.add("busy");
     try {
       const asked = { from: state.from, to: state.to, ...state.filter };
-      const [over, sum] = await Promise.all([costsOf({ ...asked, by: `${state.unit},${state.by}` }), costsOf({ ...asked, by: state.by })]);
+      const [over, sum] = await Promise.all([overTime(asked), costsOf({ ...asked, by: state.by })]);
       if (mine !== turn) return;
       last = { total: sum.total, rows: sum.rows, over };
       show(sum.total, sum.rows, over);
@@ -126,6 +126,16 @@ export function costs(root, address, _shell, head) {
     }
     root.querySelector(".opening")?.remove();
     body.classList.remove("busy");
+  }
+
+  /** Returns the rows by time; where there are too many to be told apart, they are not. @param {Record<string, string>} asked */
+  async function overTime(asked) {
+    try {
+      return await costsOf({ ...asked, by: `${state.unit},${state.by}` });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== "too_many_rows") throw error;
+      return costsOf({ ...asked, by: state.unit });
+    }
   }
 
   /** @param {CostSum} total @param {CostRow[]} rows @param {import('../types').Costs} over */
@@ -143,7 +153,9 @@ export function costs(root, address, _shell, head) {
     const [, of, format] = MEASURES[name] ?? /** @type {any} */ (MEASURES.cost);
     figures(total);
     const steps = slots(over.from, over.to, state.unit);
-    drawn.update({ slots: steps, every: ROUND[state.unit] ?? [1], series: series(over.rows, steps, state.unit, state.by, of, COLOURS), kind: "bars", format, unit: `${UNITS[/** @type {keyof typeof UNITS} */ (name)]} by ${state.unit}`, note: "UTC" });
+    const apart = over.by.length > 1;
+    drawn.update({ slots: steps, every: ROUND[state.unit] ?? [1], series: series(over.rows, steps, state.unit, apart ? state.by : "", of, COLOURS), kind: "bars", format, unit: `${UNITS[/** @type {keyof typeof UNITS} */ (name)]} by ${state.unit}`,
+      note: apart ? "UTC" : `UTC · too many to be told apart by ${named(state.by).toLowerCase()}; take longer steps or a shorter time` });
     entries(total, rows, of);
     said(total, over.prices_as_of);
   }

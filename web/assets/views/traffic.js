@@ -14,6 +14,9 @@ import { filterOf } from "../store/usage.js";
 
 /** @typedef {import('../types').CallRecord} CallRecord */
 
+/** How often the table is drawn at most, in milliseconds. */
+const EVERY = 250;
+
 /** The columns: class and name. @type {[string | null, string][]} */
 const COLUMNS = [["state", ""], ["at", "When"], ["who", "Who"], ["route", "Route"], ["model", "Model"], ["num tokens", "Tokens"], ["num cost", "Cost"], ["num first", "First token"], ["num whole", "Whole"], ["marks", ""]];
 
@@ -56,12 +59,29 @@ export function traffic(root, address, shell) {
   root.append(h("div", "beside", main, panel));
 
   const scroller = () => main;
-  const calls = new Calls(frame(() => show(false)), (error) => {
+  const calls = new Calls(paced(), (error) => {
     list = [];
     table.hidden = true;
     more.hidden = true;
     fill(note, failure(error, () => begin()));
   });
+
+  /** Returns what shows new calls: at once, and in a flood at most every so often. */
+  function paced() {
+    let last = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const draw = frame(() => {
+      last = performance.now();
+      show(false);
+    });
+    return () => {
+      clearTimeout(timer);
+      const wait = last + EVERY - performance.now();
+      if (wait <= 0) draw();
+      else timer = setTimeout(draw, wait);
+    };
+  }
 
   /** @param {URLSearchParams} search */
   function read(search) {
@@ -134,7 +154,8 @@ export function traffic(root, address, shell) {
     });
     const update = (/** @type {CallRecord} */ next) => {
       retime(at, next.at);
-      link.href = here(next.id);
+      const to = here(next.id);
+      if (link.getAttribute("href") !== to) link.href = to;
       el.setAttribute("aria-selected", String(next.id === state.call));
     };
     update(call);
