@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import openai
 import pytest
+from harness import run
 from test_bulk import wait
 
 
@@ -60,10 +61,14 @@ def server(start, tmp_path):
         f'[models.{name}]\nprovider = "openai"\nmodel = "{model}"\nbase_url = "{url}"\njurisdictions = ["eu"]\n'
         for name, model in [("good", "m"), ("vectors", "e"), ("bad", "down")]
     )
-    routes = "".join(f'[routes.{name}]\nmodel = "{model}"\n' for name, model in [("up", "good"), ("embed", "vectors"), ("fails", "bad")])
+    models += "".join(
+        f'[models.{billing}]\nprovider = "openai"\nmodel = "m"\nbase_url = "{url}"\nbilling = "{billing}"\n'
+        for billing in ("batch", "provisioned")
+    )
+    routes = "".join(f'[routes.{name}]\nmodel = "{model}"\n' for name, model in [("up", "good"), ("embed", "vectors"), ("fails", "bad"), ("late", "batch"), ("reserved", "provisioned")])
     (folder / "bedplate.toml").write_text(
         f'[project]\nname = "metrics"\ndefault_agent = "plain"\n{models}{routes}'
-        "[prices.m]\ninput = 10.0\noutput = 20.0\n[prices.e]\ninput = 1.0\noutput = 0.0\n"
+        "[prices.m]\ninput = 10.0\noutput = 20.0\nbatch_input = 4.0\nbatch_output = 6.0\n[prices.e]\ninput = 1.0\noutput = 0.0\n"
         '[plans.two]\nrequests_per_day = 2\n[limits.teams]\nsmall = "two"\n'
     )
     return start(folder)
@@ -123,6 +128,27 @@ def test_an_agents_calls_are_held_to_the_limits_of_their_team_and_to_residency(s
     assert abroad.json()["status"] != "completed", "no model of the route works in the US"
     home = server.post("/v1/agents/plain/invoke", {"input": "Hi"}, headers=other | {"x-bedplate-jurisdiction": "eu"})
     assert home.json()["status"] == "completed", home.text
+
+
+def test_a_model_costs_what_its_billing_says(server):
+    api = openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0)
+    for model in ("up", "late", "reserved"):
+        api.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hi"}], max_tokens=5)
+    found = {one["target"]: one["cost_usd"] for one in records(server, 3)}
+    assert found == {"good": pytest.approx(110e-6), "batch": pytest.approx(38e-6), "provisioned": 0.0}
+
+
+def test_half_a_price_is_a_problem_of_the_project(start, tmp_path, server):
+    config = tmp_path / "project" / "bedplate.toml"
+    whole = config.read_text()
+    for old, new, says in [
+        ("batch_output = 6.0\n", "", "belong together"),
+        ('billing = "batch"', 'billing = "flat"', "billing"),
+    ]:
+        config.write_text(whole.replace(old, new))
+        checked = run("check", tmp_path / "project")
+        assert checked.returncode != 0 and says in checked.stdout + checked.stderr, checked.stdout
+    config.write_text(whole)
 
 
 def figures(server):

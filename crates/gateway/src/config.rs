@@ -2,6 +2,7 @@
 
 use crate::{
     policy::Policy,
+    prices::Billing,
     record::Recorder,
     route::config::{ModelPolicy, RouteConfig},
     script::Script,
@@ -43,20 +44,24 @@ pub struct ModelConfig {
     pub max_tokens: Option<u32>,
     /// Its price; absent: that of the price table, if it is there.
     pub price: Option<Price>,
+    /// How the provider bills it: which price of the table holds.
+    pub billing: Billing,
 }
 
 impl ModelConfig {
     /// Returns the rehearsal model.
     #[must_use]
     pub fn rehearsal() -> Self {
-        Self { provider: ProviderConfig::Rehearsal, model: REHEARSAL.into(), max_tokens: None, price: None }
+        let (provider, model) = (ProviderConfig::Rehearsal, REHEARSAL.into());
+        Self { provider, model, max_tokens: None, price: None, billing: Billing::Standard }
     }
 
     /// Returns a model that answers from `script`.
     #[must_use]
     pub fn scripted(script: Arc<Script>) -> Self {
         let model = "scripted".into();
-        Self { provider: ProviderConfig::Scripted(script), model, max_tokens: None, price: None }
+        let provider = ProviderConfig::Scripted(script);
+        Self { provider, model, max_tokens: None, price: None, billing: Billing::Standard }
     }
 }
 

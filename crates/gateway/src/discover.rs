@@ -3,6 +3,7 @@
 use crate::{
     config::{Endpoint, ModelConfig, ProviderConfig, Timeouts},
     http::{HttpClient, address},
+    prices::Billing,
     secret::Secret,
 };
 use http_body_util::{BodyExt, Limited};
@@ -58,7 +59,13 @@ const MAX_TAGS: usize = 1 << 20;
 
 fn found(provider: ProviderConfig, model: &str, why: &str) -> Discovery {
     Discovery {
-        model: Some(ModelConfig { provider, model: model.to_owned(), max_tokens: None, price: None }),
+        model: Some(ModelConfig {
+            provider,
+            model: model.to_owned(),
+            max_tokens: None,
+            price: None,
+            billing: Billing::Standard,
+        }),
         said: format!("Using {model}, because {why}."),
     }
 }

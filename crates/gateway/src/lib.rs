@@ -35,7 +35,7 @@ pub use config::{
 };
 pub use gateway::Gateway;
 pub use policy::Policy;
-pub use prices::{PriceTable, PriceTableError};
+pub use prices::{Billing, PriceTable, PriceTableError, Tariff};
 pub use record::Recorder;
 pub use resilience::{breaker::BreakerPolicy, concurrency::ConcurrencyPolicy, deadline::Waits, retry::RetryPolicy};
 pub use route::{

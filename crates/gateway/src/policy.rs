@@ -22,7 +22,7 @@ pub struct Policy {
     /// What of a call is logged besides its figures.
     pub log: LogPolicy,
     /// Prices that the project sets, by model id.
-    pub prices: BTreeMap<String, bedplate_core::agent::Price>,
+    pub prices: BTreeMap<String, crate::Tariff>,
 }
 
 /// What a plan allows each of those whom it holds for; what is absent is not limited.

@@ -9,8 +9,49 @@ use std::collections::BTreeMap;
 pub struct PriceTable {
     /// The day on which the table was made, `YYYY-MM-DD`.
     pub as_of: String,
-    models: BTreeMap<String, Price>,
+    models: BTreeMap<String, Tariff>,
 }
+
+/// How a provider bills the calls of a model of the project.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Billing {
+    /// On demand.
+    #[default]
+    Standard,
+    /// At the lower price of what may come late: a batch or flex tier.
+    Batch,
+    /// By the hour for capacity that is reserved; tokens cost what the project says, else nothing.
+    Provisioned,
+}
+
+/// What a model costs, by how it is billed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tariff {
+    /// On demand.
+    pub standard: Price,
+    /// In a batch or flex tier; none: nobody has said.
+    pub batch: Option<Price>,
+    /// With provisioned capacity; none: nothing, the hours are paid elsewhere.
+    pub provisioned: Option<Price>,
+}
+
+impl Tariff {
+    /// Returns the tariff of whatever is billed on demand alone.
+    #[must_use]
+    pub fn standard(price: Price) -> Self {
+        Self { standard: price, batch: None, provisioned: None }
+    }
+
+    fn price(&self, billing: Billing) -> Option<Price> {
+        match billing {
+            Billing::Standard => Some(self.standard),
+            Billing::Batch => self.batch,
+            Billing::Provisioned => Some(self.provisioned.unwrap_or(NOTHING)),
+        }
+    }
+}
+
+const NOTHING: Price = Price { input: 0, output: 0, cache_read: 0, cache_write: 0 };
 
 impl PriceTable {
     /// Returns the table that is checked in.
@@ -27,25 +68,32 @@ impl PriceTable {
         let file: File = toml::from_str(text).map_err(|error| PriceTableError::Form(error.to_string()))?;
         let mut models = BTreeMap::new();
         for (id, entry) in file.models {
-            let price = entry.price().ok_or_else(|| PriceTableError::Amount(id.clone()))?;
-            models.insert(id, price);
+            let tariff = entry.tariff().ok_or_else(|| PriceTableError::Amount(id.clone()))?;
+            models.insert(id, tariff);
         }
         Ok(Self { as_of: file.as_of, models })
     }
 
     /// Returns the table with the prices that a project sets in place of its own.
     #[must_use]
-    pub fn with(&self, own: &BTreeMap<String, Price>) -> Self {
+    pub fn with(&self, own: &BTreeMap<String, Tariff>) -> Self {
         let mut table = self.clone();
-        table.models.extend(own.iter().map(|(id, price)| (id.clone(), *price)));
+        table.models.extend(own.iter().map(|(id, tariff)| (id.clone(), *tariff)));
         table
     }
 
-    /// Returns the price of a model. A dated or versioned id (`-20250929`, `-2024-08-06`, `-latest`, `-v1:0`) has the
+    /// Returns the price of a model that is billed on demand.
+    #[must_use]
+    pub fn of(&self, model: &str) -> Option<Price> {
+        self.billed(model, Billing::Standard)
+    }
+
+    /// Returns the price of a model that is billed so; none where it is not known: no other price stands for it. A
+    /// model with provisioned capacity that the table does not know costs nothing by the token. A dated or versioned id (`-20250929`, `-2024-08-06`, `-latest`, `-v1:0`) has the
     /// price of the model that it is a snapshot of, and Bedrock's `us.` and `anthropic.` are left out; any other
     /// suffix names another model.
     #[must_use]
-    pub fn of(&self, model: &str) -> Option<Price> {
+    pub fn billed(&self, model: &str, billing: Billing) -> Option<Price> {
         let known = |id: &str| {
             (0..=id.len())
                 .rev()
@@ -53,7 +101,11 @@ impl PriceTable {
                 .find_map(|end| self.models.get(&id[..end]).copied())
         };
         // `us.anthropic.claude-…` and `amazon.nova-…` lose one part after the other; `gpt-4.1` is found at once.
-        std::iter::successors(Some(model), |id| id.split_once('.').map(|(_, rest)| rest)).take(3).find_map(known)
+        let mut names = std::iter::successors(Some(model), |id| id.split_once('.').map(|(_, rest)| rest)).take(3);
+        match names.find_map(known) {
+            Some(tariff) => tariff.price(billing),
+            None => (billing == Billing::Provisioned).then_some(NOTHING),
+        }
     }
 }
 
@@ -82,17 +134,27 @@ struct Entry {
     output: f64,
     cache_read: Option<f64>,
     cache_write: Option<f64>,
+    /// Which part of all prices is paid in a batch or flex tier.
+    batch: Option<f64>,
 }
 
 impl Entry {
     // A model without prices for its cache bills cached tokens as input.
-    fn price(&self) -> Option<Price> {
-        Some(Price {
-            input: micros(self.input)?,
-            output: micros(self.output)?,
-            cache_read: micros(self.cache_read.unwrap_or(self.input))?,
-            cache_write: micros(self.cache_write.unwrap_or(self.input))?,
-        })
+    fn tariff(&self) -> Option<Tariff> {
+        let price = |part: f64| {
+            Some(Price {
+                input: micros(self.input * part)?,
+                output: micros(self.output * part)?,
+                cache_read: micros(self.cache_read.unwrap_or(self.input) * part)?,
+                cache_write: micros(self.cache_write.unwrap_or(self.input) * part)?,
+            })
+        };
+        let batch = match self.batch {
+            Some(part) if !(0.0..=1.0).contains(&part) => return None,
+            Some(part) => Some(price(part)?),
+            None => None,
+        };
+        Some(Tariff { standard: price(1.0)?, batch, provisioned: None })
     }
 }
 
@@ -139,11 +201,28 @@ mod tests {
     fn every_price_is_sane_and_the_table_is_dated() {
         let table = PriceTable::built_in();
         assert_eq!(table.as_of.len(), 10);
-        for (id, price) in &table.models {
+        for (id, tariff) in &table.models {
+            let price = tariff.standard;
+            assert!(tariff.batch.is_none_or(|batch| batch.input < price.input && batch.output < price.output), "{id}");
             assert!(
                 price.input > 0 && price.output >= price.input && price.cache_read <= price.input,
                 "{id}: {price:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_billed_otherwise_has_its_own_price_or_none() {
+        let table = PriceTable::built_in();
+        let half = table.billed("claude-sonnet-4-5-20250929", Billing::Batch).expect("it is in the table");
+        assert_eq!(half, Price { input: 1_500_000, output: 7_500_000, cache_read: 150_000, cache_write: 1_875_000 });
+        assert_eq!(table.billed("nova-micro", Billing::Provisioned), Some(NOTHING), "the hours are paid elsewhere");
+        assert_eq!(table.billed("nobody-knows", Billing::Batch), None, "no other price stands for it");
+        let own = Price { input: 3, ..NOTHING };
+        let tariff = Tariff { batch: Some(own), provisioned: Some(own), ..Tariff::standard(NOTHING) };
+        let table = table.with(&BTreeMap::from([("claude-sonnet-4-5".to_owned(), tariff)]));
+        for billing in [Billing::Batch, Billing::Provisioned] {
+            assert_eq!(table.billed("claude-sonnet-4-5", billing), Some(own), "the project's own goes before");
         }
     }
 

@@ -47,7 +47,8 @@ impl Target {
         prices: &PriceTable,
     ) -> Result<Self, ConfigError> {
         let built = providers::build(&config.provider, &config.model, http, options)?;
-        let price = config.price.or_else(|| built.priced.then(|| prices.of(&config.model)).flatten());
+        let price =
+            config.price.or_else(|| built.priced.then(|| prices.billed(&config.model, config.billing)).flatten());
         let info = ModelInfo {
             provider: built.name.to_owned(),
             model: config.model.clone(),

@@ -108,6 +108,8 @@ pub struct ModelConfig {
     pub base_url: Option<String>,
     /// The most output tokens of a reply.
     pub max_tokens: Option<u32>,
+    /// How its provider bills it: `standard`, `batch` or `provisioned`; none: standard.
+    pub billing: Option<&'static str>,
     /// What the file says of it for routes: an object with the keys `jurisdictions`, `context_tokens`,
     /// `max_concurrency`, `adaptive_concurrency` and `breaker`, as far as they are there; else null.
     pub policy: Value,

@@ -52,10 +52,23 @@ pub fn model(mut fields: Fields<'_>) -> Option<ModelConfig> {
             source.error_with(entry.place, "secret_in_file", "a key does not belong in this file", hint);
         }
     }
+    let billing = fields.word("billing", &["standard", "batch", "provisioned"]);
     let policy = route_file::model_policy(&mut fields);
     fields.finish();
     let provider = provider?;
-    Some(ModelConfig { provider, model, api_key_env, base_url, max_tokens, policy, region, api_version, endpoint, aws })
+    Some(ModelConfig {
+        provider,
+        model,
+        api_key_env,
+        base_url,
+        max_tokens,
+        billing,
+        policy,
+        region,
+        api_version,
+        endpoint,
+        aws,
+    })
 }
 
 /// Takes a key that only some providers know; a provider that ignored it would do something else than its author meant.

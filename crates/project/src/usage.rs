@@ -141,4 +141,8 @@ pub struct PriceConfig {
     pub cache_read: Option<f64>,
     /// Input into the provider's cache; absent: as input.
     pub cache_write: Option<f64>,
+    /// Input and output in a batch or flex tier.
+    pub batch: Option<(f64, f64)>,
+    /// Input and output with provisioned capacity.
+    pub provisioned: Option<(f64, f64)>,
 }

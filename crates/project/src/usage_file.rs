@@ -260,9 +260,22 @@ fn price(mut table: Fields<'_>) -> Option<PriceConfig> {
     let input = table.number("input", dollars.clone());
     let output = table.number("output", dollars.clone());
     let cache_read = table.number("cache_read", dollars.clone());
-    let cache_write = table.number("cache_write", dollars);
+    let cache_write = table.number("cache_write", dollars.clone());
+    let mut pair = |one: &'static str, other: &'static str| match (
+        table.number(one, dollars.clone()),
+        table.number(other, dollars.clone()),
+    ) {
+        (None, None) => None,
+        (Some(input), Some(output)) => Some((input, output)),
+        _ => {
+            table.source.error(table.place, "missing_key", format!("{one:?} and {other:?} belong together"));
+            None
+        }
+    };
+    let batch = pair("batch_input", "batch_output");
+    let provisioned = pair("provisioned_input", "provisioned_output");
     table.finish();
-    Some(PriceConfig { input: input?, output: output?, cache_read, cache_write })
+    Some(PriceConfig { input: input?, output: output?, cache_read, cache_write, batch, provisioned })
 }
 
 /// Reads where limits are counted that servers share.

@@ -4,7 +4,7 @@ use super::Setup;
 use crate::error::{Error, Kind};
 use bedplate_core::port::model::Model;
 use bedplate_gateway::{
-    AwsAuth, AwsKeys, BedrockConfig, CompatibleConfig, Config, Endpoint, Gateway, ModelConfig, ModelPolicy,
+    AwsAuth, AwsKeys, BedrockConfig, Billing, CompatibleConfig, Config, Endpoint, Gateway, ModelConfig, ModelPolicy,
     ProviderConfig, RouteConfig, RouteFileError, SageMakerConfig, Secret,
     config::{AUTO, REHEARSAL},
     discover::{self, OLLAMA},
@@ -79,7 +79,13 @@ fn one(name: &str, model: &bedplate_project::ModelConfig, folder: &Path) -> Resu
             ..CompatibleConfig::of(model.provider.as_str())
         }),
     };
-    Ok(ModelConfig { provider, model: model.model.clone(), max_tokens: model.max_tokens, price: None })
+    let billing = match model.billing {
+        Some("batch") => Billing::Batch,
+        Some("provisioned") => Billing::Provisioned,
+        _ => Billing::Standard,
+    };
+    let (id, max_tokens) = (model.model.clone(), model.max_tokens);
+    Ok(ModelConfig { provider, model: id, max_tokens, price: None, billing })
 }
 
 /// Returns the region that the file or the environment names.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind};
 use bedplate_core::{agent::Price, port::ledger::Period};
 use bedplate_gateway::{
-    Policy, Secret,
+    Policy, Secret, Tariff,
     policy::{
         Budget, BudgetAction, CacheRule, LogPolicy, Overflow, Payloads, Plan, Rate, SemanticRule, Subject, TokenRule,
         Webhook,
@@ -26,7 +26,7 @@ pub fn policy(usage: &UsageConfig) -> Result<Policy, Error> {
         caches: usage.caches.iter().map(|(name, it)| (name.clone(), cache(it))).collect(),
         tokens: tokens(&usage.tokens),
         log: log(&usage.log),
-        prices: usage.prices.iter().map(|(id, it)| (id.clone(), price(it))).collect(),
+        prices: usage.prices.iter().map(|(id, it)| (id.clone(), tariff(it))).collect(),
     })
 }
 
@@ -123,13 +123,25 @@ fn log(config: &LogConfig) -> LogPolicy {
     }
 }
 
-fn price(config: &PriceConfig) -> Price {
+fn tariff(config: &PriceConfig) -> Tariff {
     let cached = |price: Option<f64>| micros(price.unwrap_or(config.input));
-    Price {
-        input: micros(config.input),
-        output: micros(config.output),
-        cache_read: cached(config.cache_read),
-        cache_write: cached(config.cache_write),
+    // What is not said of the cache costs what input does.
+    let other = |prices: Option<(f64, f64)>| {
+        let price = |(input, output)| {
+            let input = micros(input);
+            Price { input, output: micros(output), cache_read: input, cache_write: input }
+        };
+        prices.map(price)
+    };
+    Tariff {
+        standard: Price {
+            input: micros(config.input),
+            output: micros(config.output),
+            cache_read: cached(config.cache_read),
+            cache_write: cached(config.cache_write),
+        },
+        batch: other(config.batch),
+        provisioned: other(config.provisioned),
     }
 }
 

@@ -15,7 +15,7 @@ use bedplate_core::{
 };
 use bedplate_dialects::{anthropic_messages, bedrock_converse, openai_chat};
 use bedplate_gateway::{
-    AwsAuth, AwsKeys, BedrockConfig, CompatibleConfig, Endpoint, ModelConfig, ProviderConfig, SageMakerConfig,
+    AwsAuth, AwsKeys, BedrockConfig, Billing, CompatibleConfig, Endpoint, ModelConfig, ProviderConfig, SageMakerConfig,
 };
 use bytes::Bytes;
 
@@ -28,11 +28,17 @@ fn keys() -> AwsKeys {
 fn bedrock(base: &str, auth: AwsAuth) -> ModelConfig {
     let base = base.trim_end_matches("/v1").to_owned();
     let provider = ProviderConfig::Bedrock(BedrockConfig { region: "eu-west-1".into(), endpoint: Some(base), auth });
-    ModelConfig { provider, model: MODEL.into(), max_tokens: None, price: None }
+    ModelConfig { provider, model: MODEL.into(), max_tokens: None, price: None, billing: Billing::Standard }
 }
 
 fn compatible(config: CompatibleConfig, model: &str) -> ModelConfig {
-    ModelConfig { provider: ProviderConfig::Compatible(config), model: model.into(), max_tokens: None, price: None }
+    ModelConfig {
+        provider: ProviderConfig::Compatible(config),
+        model: model.into(),
+        max_tokens: None,
+        price: None,
+        billing: Billing::Standard,
+    }
 }
 
 fn frame(message_type: &str, kind: &str, payload: &str) -> Vec<u8> {

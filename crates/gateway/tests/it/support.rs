@@ -10,7 +10,7 @@ use bedplate_core::{
     time::Timestamp,
     tool::ToolSpec,
 };
-use bedplate_gateway::{Config, Endpoint, Gateway, ModelConfig, Options, ProviderConfig, Timeouts};
+use bedplate_gateway::{Billing, Config, Endpoint, Gateway, ModelConfig, Options, ProviderConfig, Timeouts};
 use futures::StreamExt;
 use std::{
     sync::{
@@ -60,7 +60,7 @@ pub fn remote(openai: bool, base_url: &str) -> ModelConfig {
     } else {
         (ProviderConfig::Anthropic(endpoint), "claude-sonnet-4-5")
     };
-    ModelConfig { provider, model: model.into(), max_tokens: None, price: None }
+    ModelConfig { provider, model: model.into(), max_tokens: None, price: None, billing: Billing::Standard }
 }
 
 pub fn call_of(messages: Vec<Message>, tools: &[&str]) -> ModelCall {

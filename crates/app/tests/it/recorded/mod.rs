@@ -136,6 +136,7 @@ impl<'a> World<'a> {
             model: name.clone(),
             max_tokens: None,
             price: None,
+            billing: bedplate_gateway::Billing::Standard,
         };
         let config = Config {
             models: [(name, model)].into(),
