@@ -30,7 +30,7 @@ export async function gateway(binary, servers) {
   return { base: used.url, fresh: fresh.url, mortal: fresh, figures: async (...by) => JSON.parse((await execute(binary, ["costs", project, "--data", used.data, "--json", ...by])).stdout) };
 }
 
-const shownMoney = (dollars) => (dollars < 0.01 ? `$${dollars.toPrecision(2).replace(/0+$/, "")}` : `$${dollars.toFixed(2)}`);
+const shownMoney = (dollars) => (dollars < 0.0995 ? `$${dollars.toPrecision(2).replace(/0+$/, "")}` : `$${dollars.toFixed(2)}`);
 const column = (page, index) => page.locator(`.sums-table tbody td:nth-child(${index})`).allInnerTexts();
 const opened = (page) => page.locator(".usage:not(.busy):not([hidden])").waitFor();
 

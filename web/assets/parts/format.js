@@ -46,7 +46,7 @@ export function plural(number, word) {
 export function money(dollars) {
   if (!dollars) return "$0";
   if (dollars < 0.0001) return "<$0.0001";
-  if (dollars < 0.01) return `$${dollars.toPrecision(2).replace(/0+$/, "")}`;
+  if (dollars < 0.0995) return `$${dollars.toPrecision(2).replace(/0+$/, "")}`;
   if (dollars < 1000) return `$${dollars.toFixed(2)}`;
   return `$${grouped.format(Math.round(dollars))}`;
 }
