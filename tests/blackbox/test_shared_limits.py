@@ -165,3 +165,37 @@ def test_a_ledger_that_cannot_be_reached_by_its_words_is_a_problem_of_the_projec
 def test_a_server_says_which_variable_lacks(project, tmp_path):
     ended = run("up", project[0], "--listen", "127.0.0.1:0", "--data", tmp_path / "d", "--model", "rehearsal")
     assert ended.returncode != 0 and "LEDGER_URL" in ended.stderr
+
+
+def test_the_ledger_is_reached_through_tls_and_only_with_a_certificate_that_is_trusted(project, tmp_path):
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    made += ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem", "-subj", "/CN=localhost"]
+    made += ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"]
+    if not shutil.which("openssl") or subprocess.run(made, capture_output=True).returncode != 0:
+        pytest.skip("openssl makes no certificate here")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["redis-server", "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", tmp_path]
+    command += ["--tls-cert-file", tmp_path / "cert.pem", "--tls-key-file", tmp_path / "key.pem", "--tls-auth-clients", "no"]
+    with open(tmp_path / "tls.log", "wb") as log:
+        redis = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 30
+        while b"Ready to accept connections" not in (tmp_path / "tls.log").read_bytes():
+            if redis.poll() is not None:
+                pytest.skip("this redis-server knows no TLS")
+            assert time.monotonic() < deadline, "redis-server did not begin"
+            time.sleep(0.05)
+        url = f"rediss://localhost:{port}/0"
+        trusting = Bedplate(project[0], tmp_path / "trusting", LEDGER_URL=url, SSL_CERT_FILE=str(tmp_path / "cert.pem"))
+        doubting = Bedplate(project[0], tmp_path / "doubting", LEDGER_URL=url)
+        try:
+            assert ask(trusting.start()).status_code == 200, trusting.output()
+            assert ask(doubting.start()).status_code == 503, "its certificate is nobody's that is trusted"
+        finally:
+            trusting.stop()
+            doubting.stop()
+    finally:
+        redis.kill()
+        redis.wait()
