@@ -43,6 +43,21 @@ export const editing = {
     });
   },
 
+  async "editor: a new workflow is named, made, and open in the editor"(base) {
+    const { page, guard } = await visit(base, "/workflows");
+    await page.getByRole("button", { name: "New workflow" }).click();
+    await page.getByRole("textbox", { name: "Name" }).fill("refund-approval");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").filter({ hasText: "already" }).waitFor();
+    await page.getByRole("textbox", { name: "Name" }).fill("made-on-the-page");
+    await page.keyboard.press("Enter");
+    await face(page, "Hello").waitFor();
+    await valid(page);
+    equal((await api(base, "/v1/workflows/made-on-the-page")).origin, "api", "where it is kept");
+    await api(base, "/v1/workflows/made-on-the-page", { method: "DELETE" });
+    await guard();
+  },
+
   async "editor: with the pointer one adds, drags in, connects, sets up, renames and removes; undo takes it all back"(base) {
     await edit(base, "edited-by-pointer", HAND, async (page) => {
       await face(page, "Zebra").click();

@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { ARTEFACTS, Server, clear, close, launch } from "./harness.mjs";
 import { editing } from "./editing.mjs";
 import { flows } from "./flows.mjs";
+import { forks } from "./forks.mjs";
 import { gateway, usage } from "./usage.mjs";
 import { scripted } from "./scripted.mjs";
 import { shop } from "./shop.mjs";
@@ -64,11 +65,11 @@ try {
     for (const [name, work] of Object.entries(scripted)) await run(name, () => work(server));
     const machines = await new Server(binary, join(root, "examples", "workflows")).start();
     servers.push(machines);
-    for (const [name, work] of Object.entries({ ...flows, ...editing })) await run(name, () => work(machines.url));
+    for (const [name, work] of Object.entries({ ...flows, ...editing, ...forks })) await run(name, () => work(machines.url));
     const calls = await gateway(binary, servers);
     for (const [name, work] of Object.entries(usage)) await run(name, () => work(calls));
   } else {
-    const count = [scripted, flows, editing, usage].reduce((sum, cases) => sum + Object.keys(cases).length, 0);
+    const count = [scripted, flows, editing, forks, usage].reduce((sum, cases) => sum + Object.keys(cases).length, 0);
     skipped += count;
     console.log(`  skipped: ${count} cases, because ${binary} does not exist (BEDPLATE_BIN names another)`);
   }

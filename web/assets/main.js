@@ -29,6 +29,7 @@ const HIDDEN = {
   run: async () => (await import("./views/run.js")).run,
   workflow: async () => (await import("./views/workflow.js")).workflow,
   execution: async () => (await import("./views/execution.js")).execution,
+  compare: async () => (await import("./views/compare.js")).compare,
 };
 
 const title = h("h1", null, "Bedplate");
@@ -113,7 +114,8 @@ async function show() {
   const mine = (turn += 1);
   const now = address();
   const id = now.parts[0] ?? "chat";
-  const kind = id === "runs" && now.parts[1] ? "run" : id === "workflows" && now.parts[1] ? (now.parts[2] ? "execution" : "workflow") : id;
+  const beside = now.query.has("with") && now.parts[id === "runs" ? 1 : 2] && (id === "runs" || id === "workflows");
+  const kind = beside ? "compare" : id === "runs" && now.parts[1] ? "run" : id === "workflows" && now.parts[1] ? (now.parts[2] ? "execution" : "workflow") : id;
   for (const link of document.querySelectorAll(".rail [data-view]")) {
     if (/** @type {HTMLElement} */ (link).dataset.view === id) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

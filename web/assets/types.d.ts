@@ -17,7 +17,7 @@ export interface Agent {
 }
 export interface Run {
   run_id: string; session_id: string; user_id: string; agent: string; title: string;
-  status: "idle" | "running" | "waiting"; parent_run_id?: string | null; created_at: string; touched_at: string; events: number;
+  kind: "agent" | "workflow"; status: "idle" | "running" | "waiting"; parent_run_id?: string | null; created_at: string; touched_at: string; events: number;
 }
 export interface Usage { input: number; output: number; cache_read?: number; cache_write?: number }
 export interface TurnSummary {
@@ -96,14 +96,17 @@ export interface ExecutionSummary { id: string; name: string; arn: string; workf
 /** What a state did in an execution. */
 export interface StateNow {
   status: string; entered: number; exited: number; failed: number; retried: number; caught: number; running: number;
-  first_at: string; last_at: string; input?: any; output?: any; truncated: boolean; error: string | null; cause: string | null; token?: string; deadline?: string;
+  first_at: string; last_at: string; input?: any; output?: any; truncated: boolean; error: string | null; cause: string | null; token?: string; deadline?: string; next_try_at?: string;
 }
 export interface OpenTask { call: number; state: string; resource: string; token: string; kind: string; since: string; deadline: string | null; input: any }
 export interface Execution extends ExecutionSummary {
   kind: string; input: any; output?: any; error: string | null; cause: string | null; definition: string; revision: string; events: number;
-  states: Record<string, StateNow>; tasks: OpenTask[]; waiting: number; redrives: number; redrivable: boolean; not_redrivable_because: string | null;
+  states: Record<string, StateNow>; tasks: OpenTask[]; waiting: number; map_runs: MapRun[]; forked_from: { id: string; at: number } | null; redrives: number; redrivable: boolean; not_redrivable_because: string | null;
 }
-export interface HistoryEvent { id: number; previous_event_id: number; at: string; type: string; state: string | null; details: Record<string, any> | null }
+export interface MapRun { arn: string; state: string; status: string; started_at: string; ended_at: string | null; items: number; total: number; pending: number; running: number; succeeded: number; failed: number; aborted: number }
+/** A run that another one started. */
+export interface Child { run_id: string; kind: "agent" | "workflow"; name: string; session_id: string; title: string; status: string; user_id: string; created_at: string; touched_at: string }
+export interface HistoryEvent { id: number; previous_event_id: number; seq: number; branch: number; at: string; type: string; state: string | null; details: Record<string, any> | null }
 
 export interface Quantiles { p50: number; p95: number; p99: number }
 /** What calls cost together: a row of /v1/costs, or all of it. */

@@ -482,7 +482,7 @@ pub struct ExecutionForked {
     /// The definition that it is pinned to from here on; absent: that of the prefix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<ContentHash>,
-    /// Another input of the state that a branch has just entered.
+    /// Another input of the state that a branch enters next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<OtherInput>,
 }

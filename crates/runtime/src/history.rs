@@ -10,7 +10,7 @@ use bedplate_core::{
     id::{CallId, Seq, Tenant},
     message::Usage,
     port::{
-        journal::{Head, Journal, RunRef},
+        journal::{AppendError, Batch, Head, Journal, NewRun, RunRef},
         model::Model,
     },
 };
@@ -91,6 +91,53 @@ pub(crate) async fn batch_end(journal: &dyn Journal, run: RunRef, at: Seq) -> Re
             Some(last) if last.seq <= at => end = last.seq,
             _ => return Ok(end),
         }
+    }
+}
+
+/// A place in a journal where a copy may end.
+pub(crate) struct Cut<S> {
+    /// The last position that is copied.
+    pub at: Seq,
+    /// The end of the last batch that is copied whole; 0: none is.
+    pub whole: Seq,
+    /// What of the batch after it is copied, as events of the copy's own first batch.
+    pub rest: Vec<Event>,
+    /// The state there.
+    pub state: S,
+}
+
+/// Finds the last place at or before `at` where a copy of a run may end: the end of a batch, or a position within one
+/// that `place` names for one of its entries. None when there is no such place.
+pub(crate) async fn cut<M: Driven>(
+    journal: &dyn Journal,
+    run: RunRef,
+    at: Seq,
+    place: fn(&Entry) -> Option<Seq>,
+) -> Result<Option<Cut<M::State>>, RunError> {
+    let whole = batch_end(journal, run, at).await?;
+    let next = journal.read(run, whole, 1).await?;
+    let at = next.iter().filter_map(place).filter(|seq| *seq <= at).fold(whole, Seq::max);
+    if at == 0 {
+        return Ok(None);
+    }
+    let (state, _) = fold::<M>(journal, run, at).await?;
+    let rest = next.into_iter().take_while(|entry| entry.seq <= at).map(|entry| entry.event).collect();
+    Ok(Some(Cut { at, whole, rest, state }))
+}
+
+/// Writes a copy that ends at `cut`: `batch` holds what follows it.
+pub(crate) async fn copy<S>(
+    journal: &dyn Journal,
+    from: RunRef,
+    cut: Cut<S>,
+    run: NewRun,
+    mut batch: Batch,
+) -> Result<Head, AppendError> {
+    let own = std::mem::replace(&mut batch.events, cut.rest);
+    batch.events.extend(own);
+    match cut.whole {
+        0 => journal.create(run, batch).await,
+        whole => journal.fork(from, whole, run, batch).await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The bodies of the native API, and their making from what core and runtime know.
 
 use bedplate_core::{
-    event::{Entry, QuestionKind, TurnOutcome},
+    event::{Entry, QuestionKind, RunKind, TurnOutcome},
     id::{CallId, RunId, Seq},
     message::{ContentBlock, Message, Usage},
     port::journal::{Head, RunStatus},
@@ -252,6 +252,14 @@ pub(crate) fn outcome_word(outcome: TurnOutcome) -> &'static str {
     }
 }
 
+/// Returns the word for which machine interprets a run.
+pub(crate) const fn kind_word(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Agent => "agent",
+        RunKind::Workflow => "workflow",
+    }
+}
+
 /// Returns the word for the state of a run.
 pub(crate) fn status_word(status: RunStatus) -> &'static str {
     match status {
@@ -270,11 +278,13 @@ pub(crate) fn status_word(status: RunStatus) -> &'static str {
 pub(crate) struct RunBody {
     /// The run.
     run_id: String,
+    /// `agent` or `workflow`.
+    kind: &'static str,
     /// What the user calls the session.
     session_id: String,
     /// On whose behalf.
     user_id: String,
-    /// The agent.
+    /// The agent, or the workflow.
     agent: String,
     /// What the last turn asked, cut to a line.
     title: String,
@@ -294,6 +304,7 @@ impl RunBody {
     pub(crate) fn of(head: &Head) -> Self {
         Self {
             run_id: head.run.id.to_string(),
+            kind: kind_word(head.kind),
             session_id: head.session.clone(),
             user_id: head.user.to_string(),
             agent: head.name.clone(),

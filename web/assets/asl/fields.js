@@ -9,7 +9,7 @@ const JSONATA = "JSONata";
 /** Every field: label, kind, the language in which alone it is known, what it begins with, and a hint. @type {Record<string, [string, Kind, string | null, any, string?]>} */
 const ALL = {
   Comment: ["Comment", "long", null, ""],
-  Resource: ["Resource", "text", null, "arn:aws:states:::lambda:invoke", "What does the work: an ARN of the table in docs/reference/workflows.md"],
+  Resource: ["Resource", "text", null, "arn:aws:states:::lambda:invoke", "What does the work: an ARN, as docs/guide/workflows.md lists them"],
   Parameters: ["Parameters", "json", PATH, {}, "A name that ends in .$ takes its value from a path"],
   Arguments: ["Arguments", "json", JSONATA, {}, "JSON with {% expressions %}, or one expression"],
   Result: ["Result", "json", PATH, {}, "What the state gives"],

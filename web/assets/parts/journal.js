@@ -8,8 +8,8 @@ import { section } from "./json.js";
 
 const time = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 
-/** @param {(seq: number) => void} go */
-export function journal(go) {
+/** @param {(seq: number) => void} go @param {(seq: number) => Node} [more] what one may do from an event */
+export function journal(go, more) {
   const el = h("ol", { class: "journal", "aria-label": "Journal", hidden: true });
 
   /** @param {Entry} entry */
@@ -20,7 +20,7 @@ export function journal(go) {
       h("a", { class: "num", href: `?at=${seq}`, title: "Show the run as it was here" }, String(seq)),
       h("span", "num dim", typeof at === "string" ? time.format(Date.parse(at)) : ""), h("code", null, type), h("span", "dim", line(brief(fields), 160))), inside);
     node.addEventListener("toggle", () => {
-      if (node.open && !inside.childElementCount) inside.append(section("Event", entry));
+      if (node.open && !inside.childElementCount) inside.append(h("div", "indent", more ? more(seq) : null), section("Event", entry));
     });
     node.querySelector("a")?.addEventListener("click", (click) => {
       click.preventDefault();

@@ -85,12 +85,13 @@ export function row(kind, name, level, whole) {
  * @param {RowItem} item
  * @param {() => string} run the run's id
  * @param {number} level
+ * @param {(step: Step) => Node} [more] what else one may do with it
  * @returns {import('../types').Part<RowItem> & { open(yes: boolean): void }}
  */
-export function stepRow(item, run, level) {
+export function stepRow(item, run, level, more) {
   let { step } = item;
   let stamp = "";
-  const made = row(step.kind, step.kind === "model" ? `Model · ${step.name}` : step.name, level, () => detail(step, run()));
+  const made = row(step.kind, step.kind === "model" ? `Model · ${step.name}` : step.name, level, () => [...(more ? [more(step)] : []), ...detail(step, run())]);
   /** @param {RowItem} next */
   const update = (next) => {
     step = next.step;

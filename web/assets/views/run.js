@@ -1,19 +1,20 @@
 // A run: totals, the time line by the one grammar, the raw journal, and what one may do with it. `?at=17` shows it as it
 // was at that position.
 
-import { get, path, post, query } from "../api.js";
+import { path, post, query } from "../api.js";
 import { axis } from "../parts/axis.js";
 import { card } from "../parts/approval.js";
 import { button, copier, fill, frame, h, sync, text } from "../parts/dom.js";
+import { forkRun, replay } from "../parts/forking.js";
 import { count, duration, line, money, plain, plural, precise, tokens, usageText, when } from "../parts/format.js";
 import { icon } from "../parts/icons.js";
 import { journal } from "../parts/journal.js";
-import { dialog } from "../parts/dialog.js";
 import { step } from "../parts/keys.js";
 import { inputs, row, stepRow } from "../parts/row.js";
 import { chatAddress } from "../parts/sessions.js";
 import { badge, rebadge } from "../parts/states.js";
 import { failure, toast, toastError } from "../parts/toast.js";
+import { tree } from "../parts/tree.js";
 import { turnDetail } from "../parts/turndetail.js";
 import { Feed } from "../store/feed.js";
 import { RunState, words } from "../store/run.js";
@@ -49,7 +50,8 @@ export function run(root, address, shell, head) {
     h("span", "num", "Time"), h("span", "num tokens", "Tokens"), h("span", "num cost", "Cost"), h("span", null, "State"));
   const rows = h("div", { class: "timeline", role: "group", "aria-label": "Time line" });
   const asks = h("div", "decisions");
-  const list = journal((seq) => move(seq));
+  const list = journal((seq) => move(seq), (seq) => again(seq - 1, seq));
+  const family = tree(id);
   const seat = h("input", { type: "range", min: 1, max: 1, value: 1, "aria-label": "Position in the journal", on: { input: () => move(Number(seat.value)) } });
   const place = h("span", "num dim small");
   const now = button("Now", () => move(0), { class: "small", hidden: true });
@@ -58,8 +60,8 @@ export function run(root, address, shell, head) {
   const back = h("a", { class: "button", href: "/chat" }, icon("chat"), h("span", null, "Chat"));
   const stop = button("Cancel", cancel, { hidden: true }, icon("stop"), h("span", null, "Cancel"));
   const flip = button("Journal", () => turnOver(), { "aria-pressed": "false" }, h("span", null, "Journal"));
-  fill(head, back, flip, button("Fork from here", fork, {}, icon("fork"), h("span", null, "Fork")), button("Check by replay", replay, {}, icon("check"), h("span", null, "Replay")), stop);
-  const table = h("div", { class: "run", hidden: true }, h("header", null, h("div", "line", title, state), about, sums), time, asks, h("section", { class: "grid", "aria-label": "Steps" }, scale, rows), list.el);
+  fill(head, back, flip, button("Fork from here", fork, {}, icon("fork"), h("span", null, "Fork")), button("Check by replay", () => void replay("runs", id, at || null), {}, icon("check"), h("span", null, "Replay")), stop);
+  const table = h("div", { class: "run", hidden: true }, h("header", null, h("div", "line", title, state), about, sums), time, asks, h("section", { class: "grid", "aria-label": "Steps" }, scale, rows), list.el, family.el);
   root.append(h("div", "pad", note, table));
   head.hidden = true;
 
@@ -137,6 +139,7 @@ export function run(root, address, shell, head) {
       return { el, update() {} };
     });
     stop.hidden = !feed.state.busy;
+    family.update({ events: feed.state.seq, over: !feed.state.busy, mapRuns: [] });
     back.href = chatAddress({ session_id: feed.state.session, user_id: feed.state.user });
   }
 
@@ -152,7 +155,7 @@ export function run(root, address, shell, head) {
       /** @type {[string, Node | string][]} */
       const facts = [["Agent", run.agent], ["User", run.user], ["Session", h("a", { href: chatAddress({ session_id: run.session, user_id: run.user }) }, h("code", null, run.session))]];
       if (feed.entries[0]) facts.push(["Began", when(feed.entries[0].at)]);
-      if (run.forked) facts.push(["Forked from", h("a", { href: `/runs/${run.forked.from}?at=${run.forked.at}` }, h("code", null, `${run.forked.from.slice(0, 8)} at ${run.forked.at}`))]);
+      if (run.forked) facts.push(["Forked from", h("span", null, h("a", { href: `/runs/${run.forked.from}?at=${run.forked.at}` }, h("code", null, `${run.forked.from.slice(0, 8)} at ${run.forked.at}`)), " · ", h("a", { href: `${path("runs", id)}?with=${run.forked.from}` }, "Side by side"))]);
       facts.push(["Run", h("span", null, h("code", { title: id }, id.slice(0, 8)), " ", copier("Copy", () => id))]);
       fill(about, ...facts.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
     }
@@ -193,14 +196,14 @@ export function run(root, address, shell, head) {
   /** @param {Line} item @returns {import('../types').Part<Line>} */
   function make(item) {
     if (!item.step) return turnRow(item);
-    const part = stepRow({ ...item, step: item.step }, () => id, 1);
+    const part = stepRow({ ...item, step: item.step }, () => id, 1, (step) => again(step.call - 1, step.replySeq ?? step.call));
     return { el: part.el, update: (next) => next.step && part.update({ ...next, step: next.step }) };
   }
 
   /** @param {Line} item @returns {import('../types').Part<Line>} */
   function turnRow(item) {
     let { turn } = item;
-    const made = row("turn", "Turn", 0, () => turnDetail(turn, feed.state));
+    const made = row("turn", "Turn", 0, () => [again(turn.id - 1), ...turnDetail(turn, feed.state)]);
     made.el.dataset.turn = String(turn.id);
     const fold = button("Fold", () => {
       if (!folded.delete(turn.id)) folded.add(turn.id);
@@ -245,14 +248,16 @@ export function run(root, address, shell, head) {
     }
   }
 
-  async function replay() {
-    try {
-      const found = await get(query(path("v1", "runs", id, "replay"), { at: at || null }));
-      dialog("Replay", h("p", "line", icon(found.same ? "check" : "warn"), found.same ? `The machine decides today what the journal says: ${plural(found.events, "event")}, no difference.` : `${plural(found.differences.length, "difference")} in ${plural(found.events, "event")}:`),
-        ...(found.same ? [] : [h("ul", null, ...found.differences.map((/** @type {string} */ difference) => h("li", null, difference)))]));
-    } catch (error) {
-      toastError(error);
-    }
+  /** What one may do from an entry: fork and replay. @param {number} before the position before it @param {number} [after] its own */
+  function again(before, after) {
+    const go = async (/** @type {number} */ at) => {
+      const to = await forkRun(id, at);
+      if (to) shell.go(to);
+    };
+    return h("div", "actions",
+      before > 0 ? button("Fork before this", () => void go(before), { class: "small", title: "A new session that has what happened before, and does this anew" }, icon("fork"), h("span", null, "Fork before this")) : null,
+      after ? button("Fork after this", () => void go(after), { class: "small", title: "A new session that has all up to here" }, icon("fork"), h("span", null, "Fork after this")) : null,
+      button("Replay to here", () => void replay("runs", id, after ?? before), { class: "small" }, icon("check"), h("span", null, "Replay to here")));
   }
 
   // What runs grows on the axis.
@@ -263,6 +268,7 @@ export function run(root, address, shell, head) {
     title: "Run",
     leave() {
       clearInterval(pulse);
+      family.close();
       head.hidden = false;
       feed.close();
     },

@@ -1,9 +1,11 @@
 // The workflows of the project and of the API: a table, newest execution beside each.
 
-import { get, path } from "../api.js";
-import { fill, h, sync, text } from "../parts/dom.js";
+import { get, path, send } from "../api.js";
+import { dialog } from "../parts/dialog.js";
+import { button, fill, h, sync, text } from "../parts/dom.js";
 import { empty } from "../parts/empty.js";
 import { count, when } from "../parts/format.js";
+import { icon } from "../parts/icons.js";
 import { step } from "../parts/keys.js";
 import { badge } from "../parts/states.js";
 import { failure } from "../parts/toast.js";
@@ -24,9 +26,10 @@ const FIRST = `{
  * @param {HTMLElement} root
  * @param {import('../types').Address} _address
  * @param {import('../types').Shell} shell
+ * @param {HTMLElement} head
  * @returns {import('../types').View}
  */
-export function workflows(root, _address, shell) {
+export function workflows(root, _address, shell, head) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   let left = false;
@@ -34,6 +37,7 @@ export function workflows(root, _address, shell) {
   const table = h("table", { class: "runs workflows", hidden: true }, h("thead", null, h("tr", null, ...["Name", "What it does", "States", "Kind", "Running", "Last"].map((name) => h("th", name === "States" || name === "Running" ? "num" : null, name)))), body);
   const note = h("div", null, h("p", "line dim", "Opening…"));
   root.append(h("div", "pad", table, note));
+  fill(head, button("New workflow", () => create(shell), {}, icon("plus"), h("span", null, "New workflow")));
 
   async function refresh() {
     clearTimeout(timer);
@@ -90,4 +94,27 @@ export function workflows(root, _address, shell) {
     },
     key: (event) => step(event, body, "td:first-child a"),
   };
+}
+
+/** Asks for a name, makes a workflow of one state over the API, and opens its editor. @param {import('../types').Shell} shell */
+function create(shell) {
+  const wrong = h("p", { class: "wrong", role: "alert", id: "new-fault" });
+  const name = h("input", { type: "text", required: true, maxlength: 80, autocomplete: "off", spellcheck: "false", "aria-label": "Name", "aria-describedby": "new-fault", on: { input: () => text(wrong, "") } });
+  const make = h("button", { class: "primary", type: "submit" }, "Make it");
+  const open = dialog("New workflow", h("form", { class: "start", on: { submit: async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    make.disabled = true;
+    const said = name.value.trim();
+    try {
+      const known = await get("/v1/workflows");
+      if (known.workflows.some((/** @type {Workflow} */ one) => one.name === said)) throw new Error(`There is a workflow called ${said} already`);
+      await send("PUT", path("v1", "workflows", said), { body: { definition: FIRST } });
+      open.close();
+      shell.go(`${path("workflows", said)}?edit=1`);
+    } catch (error) {
+      text(wrong, error instanceof Error ? error.message : String(error));
+      make.disabled = false;
+    }
+  } } }, h("label", "dim small", "Name: letters, digits, - and _"), name, wrong, h("div", "actions", button("Cancel", () => open.close()), make)));
+  name.focus();
 }

@@ -3,7 +3,7 @@
 use super::Runtime;
 use crate::{
     api::RunError,
-    history::{Rerun, batch_end, fold},
+    history::{Rerun, copy, cut, fold},
     pinned::PinError,
     shared::RunKey,
     workflow::{
@@ -15,30 +15,16 @@ use crate::{
 use bedplate_core::{
     event::{Entry, Event, Forked, RunKind},
     id::{RunId, Seq, Tenant},
-    port::journal::{AppendError, Batch, Head, NewRun, RunStatus},
+    port::journal::{AppendError, Batch, NewRun, RunRef, RunStatus},
     workflow_event::{BranchId, ExecutionForked, OtherInput, WorkflowEvent},
 };
-use bedplate_engine::{
-    machine::Machine,
-    workflow::{NotForkable, Workflow, WorkflowState, exceeds_payload},
-};
+use bedplate_engine::workflow::{NotForkable, Workflow, exceeds_payload};
 use std::sync::Arc;
 
-/// A place in a journal where a copy may end.
-struct Place {
-    at: Seq,
-    /// The end of the last batch that is copied whole.
-    whole: Seq,
-    /// What of the batch after it is copied.
-    rest: Vec<Event>,
-    state: WorkflowState,
-    /// The branch that has just entered a state there.
-    entered: Option<BranchId>,
-}
-
 impl Runtime {
-    /// Makes a new execution of another one's prefix. `at` is rounded down to where a state was entered or a commit
-    /// ended; what was under way there is begun anew.
+    /// Makes a new execution of another one's prefix. Where `at` is the entry of a state, that state is entered again;
+    /// elsewhere it is rounded down to the last place before an entry, or to the end of a commit. What was under way
+    /// there is begun anew.
     ///
     /// # Errors
     /// [`ForkExecutionError`].
@@ -52,7 +38,15 @@ impl Runtime {
             return Err(RunError::NotFound.into());
         }
         let journal = &*self.shared.options.journal;
-        let place = self.place(&head, at).await?;
+        if at == 0 || at > head.seq {
+            return Err(RunError::NoSuch { what: "position", seq: at }.into());
+        }
+        // Just before a state is entered the branch is done with the one before: it enters the state again.
+        let entered = self.entered_at(head.run, at).await?;
+        let last = if entered.is_some() { at - 1 } else { at };
+        let before = |entry: &Entry| enters(&entry.event).map(|_| entry.seq - 1);
+        let place = cut::<Workflow>(journal, head.run, last, before).await?;
+        let place = place.ok_or(RunError::NoSuch { what: "position to fork at up to", seq: at })?;
         let now = self.shared.now();
         let Some((started, started_at)) = place.state.started() else {
             return Err(NotForkable::NotUnderWay.into());
@@ -69,7 +63,7 @@ impl Runtime {
             None => (None, self.shared.machines.load(journal, &tenant, started.definition).await?),
         };
         place.state.forkable(&definition)?;
-        let input = match (input, place.entered) {
+        let input = match (input, entered) {
             (Some(value), Some(branch)) => Some(OtherInput { branch, value }),
             (Some(_), None) => return Err(ForkExecutionError::NoEntry),
             (None, _) => None,
@@ -85,10 +79,9 @@ impl Runtime {
         });
         let pinned = changed.unwrap_or(started.definition);
         let forked = Forked { from: run, at: place.at, session: execution.to_string() };
-        let events = place.rest.into_iter().chain([Event::Forked(forked), Event::Workflow(own)]).collect();
         let batch = Batch {
             at: now,
-            events,
+            events: vec![Event::Forked(forked), Event::Workflow(own)],
             status: RunStatus::Running,
             wake_at: Some(now),
             title: Some(name.to_string()),
@@ -104,45 +97,21 @@ impl Runtime {
             session: execution.to_string(),
             parent: None,
         };
-        let id = new.id;
-        let made = match place.whole {
-            0 => journal.create(new, batch).await,
-            whole => journal.fork(head.run, whole, new, batch).await,
-        };
-        match made {
+        let (id, at) = (new.id, place.at);
+        match copy(journal, head.run, place, new, batch).await {
             Ok(_) => {
                 self.shared.due(now);
-                Ok(ForkedExecution { run: id, at: place.at })
+                Ok(ForkedExecution { run: id, at })
             }
             Err(AppendError::Conflict) => Err(ForkExecutionError::Exists),
             Err(error) => Err(RunError::from(error).into()),
         }
     }
 
-    /// Finds the last place at or before `at` where a copy may end.
-    async fn place(&self, head: &Head, at: Seq) -> Result<Place, ForkExecutionError> {
-        let journal = &*self.shared.options.journal;
-        if at == 0 || at > head.seq {
-            return Err(RunError::NoSuch { what: "position", seq: at }.into());
-        }
-        let whole = batch_end(journal, head.run, at).await?;
-        let (mut state, _) = fold::<Workflow>(journal, head.run, whole).await?;
-        let last: Vec<Entry> =
-            if whole == 0 { Vec::new() } else { journal.read(head.run, whole - 1, 1).await.map_err(RunError::from)? };
-        let entered = last.iter().find(|entry| entry.seq == whole).and_then(|entry| enters(&entry.event));
-        let mut found =
-            (whole > 0).then(|| Place { at: whole, whole, rest: Vec::new(), state: state.clone(), entered });
-        let mut rest = Vec::new();
-        let next = journal.read(head.run, whole, 1).await.map_err(RunError::from)?;
-        for entry in next.into_iter().take_while(|entry| entry.seq <= at) {
-            Workflow::apply(&mut state, entry.seq, entry.at, &entry.event);
-            let branch = enters(&entry.event);
-            rest.push(entry.event);
-            if branch.is_some() {
-                found = Some(Place { at: entry.seq, whole, rest: rest.clone(), state: state.clone(), entered: branch });
-            }
-        }
-        found.ok_or_else(|| RunError::NoSuch { what: "position to fork at up to", seq: at }.into())
+    /// Returns the branch that enters a state at a position.
+    async fn entered_at(&self, run: RunRef, at: Seq) -> Result<Option<BranchId>, RunError> {
+        let batch = self.shared.options.journal.read(run, at - 1, 1).await?;
+        Ok(batch.iter().find(|entry| entry.seq == at).and_then(|entry| enters(&entry.event)))
     }
 
     /// Runs an execution again up to `at` against its own records, and tells where the machine of today decides

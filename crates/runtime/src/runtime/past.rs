@@ -3,11 +3,11 @@
 use super::Runtime;
 use crate::{
     api::{ForkError, Replay, RunError, RunView},
-    history::{AgentRerun, Rerun, batch_end, fold, view},
+    history::{AgentRerun, Rerun, copy, cut, fold, view},
     shared::RunKey,
 };
 use bedplate_core::{
-    event::{Event, Forked, RunKind},
+    event::{Entry, Event, Forked, RunKind},
     id::{CallId, RunId, Seq, Tenant, UserId},
     port::{
         journal::{AppendError, Batch, Deleted, Head, NewRun, RunStatus},
@@ -61,7 +61,7 @@ impl Runtime {
         Ok(state.request_of(call, &definition))
     }
 
-    /// Makes a new session of a run's prefix. `at` is rounded down to the end of a batch. What was under way at that
+    /// Makes a new session of a run's prefix. `at` is rounded down to the end of a batch or the beginning of a turn. What was under way at that
     /// point goes on in the new session as after a crash, with new idempotency keys.
     ///
     /// # Errors
@@ -73,21 +73,24 @@ impl Runtime {
         }
         let journal = &*self.shared.options.journal;
         let asked = position(&head, Some(at))?;
-        let at = batch_end(journal, head.run, asked).await?;
-        if at == 0 {
-            // Inside the first batch there is no prefix that a run could begin with.
-            return Err(RunError::NoSuch { what: "position to fork at up to", seq: asked }.into());
-        }
+        let begins = |entry: &Entry| match entry.event {
+            Event::TurnStarted(_) | Event::QueuedTurnStarted(_) => Some(entry.seq),
+            _ => None,
+        };
+        let place = cut::<Agent>(journal, head.run, asked, begins).await?;
+        // Before the first turn began there is no prefix that a run could begin with.
+        let mut place = place.ok_or(RunError::NoSuch { what: "position to fork at up to", seq: asked })?;
         let now = self.shared.now();
-        let (mut state, _) = fold::<Agent>(journal, head.run, at).await?;
+        let at = place.at;
         let forked = Event::Forked(Forked { from: run, at, session: session.clone() });
-        Agent::apply(&mut state, at + 1, now, &forked);
-        let status = Agent::status(&state);
+        let state = &mut place.state;
+        Agent::apply(state, at + 1, now, &forked);
+        let status = Agent::status(state);
         let batch = Batch {
             at: now,
             events: vec![forked],
             status,
-            wake_at: if status == RunStatus::Running { Some(now) } else { Agent::wake_at(&state) },
+            wake_at: if status == RunStatus::Running { Some(now) } else { Agent::wake_at(state) },
             title: Some(head.title.clone()),
             consumed: Vec::new(),
             blobs: state.definition().into_iter().collect(),
@@ -101,7 +104,7 @@ impl Runtime {
             session: session.clone(),
             parent: None,
         };
-        match journal.fork(head.run, at, new, batch).await {
+        match copy(journal, head.run, place, new, batch).await {
             Ok(head) => {
                 self.shared.due(head.wake_at.unwrap_or(bedplate_core::time::Timestamp(i64::MAX)));
                 Ok(head)

@@ -360,7 +360,7 @@ pub struct ForkExecution {
     pub tenant: Tenant,
     /// The execution whose prefix is copied.
     pub run: RunId,
-    /// Up to which position of its journal.
+    /// Up to which position of its journal; that of a state's entry: up to just before it.
     pub at: Seq,
     /// The copy's name.
     pub name: Arc<str>,

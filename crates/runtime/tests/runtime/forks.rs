@@ -44,11 +44,11 @@ async fn a_fork_begins_a_state_again_with_another_input_and_leaves_the_original_
         let at = entry_of(&world, run, state).await;
         let fork = ForkExecution { input: input.clone().map(Arc::new), ..fork_of(run, at, state) };
         let made = world.drive(world.runtime.fork_execution(fork)).await.expect("it is forked");
-        assert_eq!(made.at, at, "{state}");
+        assert_eq!(made.at, at - 1, "{state}");
         let view = world.end(made.run).await;
         let expected = input.unwrap_or_else(|| json!({"x": 1}));
         assert_eq!((view.status, view.output.as_deref()), (ExecutionStatus::Succeeded, Some(&expected)), "{state}");
-        assert_eq!((view.forked_from, &*view.name), (Some((run, at)), state));
+        assert_eq!((view.forked_from, &*view.name), (Some((run, at - 1)), state));
         let all = HistoryQuery { after: None, reverse: false, limit: 1_000 };
         assert_eq!(world.kinds(made.run, all).await, world.kinds(run, all).await, "{state}: the ids go on");
         for run in [run, made.run] {

@@ -153,7 +153,7 @@ async fn a_run_stays_pinned_while_the_project_changes() {
 }
 
 #[tokio::test]
-async fn a_fork_goes_its_own_way_from_a_batch_end() {
+async fn a_fork_goes_its_own_way_from_a_batch_end_or_the_beginning_of_a_turn() {
     let (bench, model) = bench([scripted::says("One."), scripted::says("Two.")]);
     let first = bench.start(says("first")).await;
     bench.wait(&first).await;
@@ -162,8 +162,8 @@ async fn a_fork_goes_its_own_way_from_a_batch_end() {
     let tenant = Tenant::default();
     let view = bench.drive(bench.runtime.view(&tenant, first.run, None)).await.expect("a view");
     assert_eq!(view.messages.len(), 4);
-    // In the middle of the second turn's first batch: rounded down to the end of the first turn.
-    let at = second.turn;
+    // Within the first turn, after its call: rounded down to the end of the batch.
+    let at = second.turn - 1;
     let head = bench.drive(bench.runtime.fork(&tenant, first.run, at, "branch".to_owned())).await.expect("forks");
     let fork = bench.drive(bench.runtime.view(&tenant, head.run.id, None)).await.expect("a view");
     assert_eq!(fork.messages.len(), 2);
@@ -171,6 +171,17 @@ async fn a_fork_goes_its_own_way_from_a_batch_end() {
     let other = bench.start(bedplate_runtime::StartTurn { session: Some("branch".to_owned()), ..says("other") }).await;
     assert_eq!(other.run, head.run.id);
     assert_eq!(bench.wait(&other).await.answer.expect("an answer").text(), "Other.");
+    // Where a turn begins, within its first batch: the model is asked anew, in the very first turn too.
+    for (turn, session, messages) in [(second.turn, "anew", 4), (first.turn, "first anew", 2)] {
+        model.push(scripted::says("Anew."));
+        let forked = bench.drive(bench.runtime.fork(&tenant, first.run, turn, session.to_owned())).await;
+        let forked = forked.expect("forks").run.id;
+        assert_eq!(bench.wait_for(forked, turn).await.answer.expect("an answer").text(), "Anew.");
+        let view = bench.drive(bench.runtime.view(&tenant, forked, None)).await.expect("a view");
+        assert_eq!(view.messages.len(), messages);
+        let replay = bench.drive(bench.runtime.replay(&tenant, forked, None)).await.expect("replays");
+        assert_eq!(replay.differences, []);
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::{
     ApiError, App,
     access::Identity,
     extract::{Params, page_size},
-    wire::{rfc3339, run_id},
+    wire::{kind_word, rfc3339, run_id, status_word},
 };
 use axum::{
     Json,
@@ -42,13 +42,13 @@ pub(crate) struct ChildBody {
 
 impl ChildBody {
     fn of(head: &Head) -> Self {
-        let (kind, status) = match head.kind {
-            RunKind::Agent => ("agent", crate::wire::status_word(head.status)),
-            RunKind::Workflow => ("workflow", ExecutionStatus::from(head.status).word()),
+        let status = match head.kind {
+            RunKind::Agent => status_word(head.status),
+            RunKind::Workflow => ExecutionStatus::from(head.status).word(),
         };
         Self {
             run_id: head.run.id.to_string(),
-            kind,
+            kind: kind_word(head.kind),
             name: head.name.clone(),
             session_id: head.session.clone(),
             title: head.title.clone(),

@@ -39,7 +39,7 @@ pub(crate) struct ForkedFromBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ForkExecutionRequest {
     /// A position of the journal, as `seq` of a history's event says it: that of a state's entry begins that state
-    /// again. It is rounded down to where a state was entered or a commit ended.
+    /// again. Another is rounded down to the last place before a state's entry, or to the end of a commit.
     at: Seq,
     /// The new execution's name; default: a new one.
     #[serde(default)]
