@@ -1,5 +1,6 @@
 """Runs the recorded Step Functions cases over boto3 against a server, one kind or one case at a time."""
 
+import collections
 import contextlib
 import io
 import json
@@ -42,6 +43,21 @@ def run(url, out, kinds, only="", mock_url=None, ignore=()):
         os.environ.update(before[1])
     with open(out) as lines:
         return [json.loads(line) for line in lines]
+
+
+def text(content):
+    """Returns an object of a recording's bucket as the text that it is."""
+    return content if isinstance(content, str) else json.dumps(content)
+
+
+def objects(bucket):
+    """Returns the objects that the recordings find in a bucket, by name, and how many of them find which text."""
+    found = collections.defaultdict(collections.Counter)
+    for file in sorted((cases() / "execution").glob("*.json")):
+        held = json.loads(file.read_text()).get("s3") or {}
+        for name, content in held.get(bucket, {}).items():
+            found[name][text(content)] += 1
+    return found
 
 
 def load(row):

@@ -76,8 +76,14 @@ def percent(part, whole):
     return 100.0 * part / whole if whole else 100.0
 
 
+def shares_of(rows):
+    """Returns what part of the rows reaches each level."""
+    told = {level: [row for row in rows if "exception" in row or row.get(level) is not None] for level in LEVELS}
+    return {level: percent(sum(bool(row.get(level)) for row in rows), len(rows)) for level, rows in told.items()}
+
+
 def print_table(rows):
-    """Prints how many cases reach each level, by category and in all; returns the shares of the whole."""
+    """Prints how many cases reach each level, by category and in all."""
     table = collections.defaultdict(lambda: {level: [0, 0] for level in LEVELS})
     for row in rows:
         for name in (row["category"], "all"):
@@ -89,25 +95,29 @@ def print_table(rows):
     for name in sorted(table, key=lambda name: (name == "all", name)):
         cells = "  ".join(f"{level} {good:>3}/{of:<3}" for level, (good, of) in table[name].items())
         print(f"{name:<34} {cells}")
-    return {level: percent(*table["all"][level]) for level in LEVELS}
 
 
 @needs_cases
 def test_executions_have_the_outcome_and_history_that_the_service_recorded(server, project, tmp_path):
-    out, hook = tmp_path / "out.jsonl", f"{server.url}/dev/task-mocks"
+    bucket, hook = project / "bucket", f"{server.url}/dev/task-mocks"
+    for name, contents in stepfunctions.objects("test-bucket-uid00001").items():
+        (bucket / name).write_text(contents.most_common(1)[0][0])
+    plain = stepfunctions.run(server.url, tmp_path / "out.jsonl", "execution", mock_url=hook)
+    print("\nas the runner has it:", {level: round(share, 1) for level, share in shares_of(plain).items()})
     rows = []
-    for row in stepfunctions.run(server.url, out, "execution", mock_url=hook):
+    for row in plain:
         objects = (stepfunctions.load(row).get("s3") or {}).get("test-bucket-uid00001", {})
-        for name, content in objects.items():
-            text = content if isinstance(content, str) else json.dumps(content)
-            (project / "bucket" / name).write_text(text)
-        if objects:
-            # The recordings share names of objects, so that each of these runs with its own.
+        if any((bucket / name).read_text() != stepfunctions.text(content) for name, content in objects.items()):
+            # The recordings share names of objects, so that this one runs with its own.
+            for name, content in objects.items():
+                (bucket / name).write_text(stepfunctions.text(content))
             only = Path(row["file"]).name
             (row,) = stepfunctions.run(server.url, tmp_path / "one.jsonl", "execution", only, mock_url=hook)
         rows.append(row)
+    assert shares_of(plain)["L3"] >= 99
     assert len(rows) > 300
-    shares = print_table(rows)
+    print_table(rows)
+    shares = shares_of(rows)
     for row in rows:
         short = next((level for level in LEVELS if row.get(level) is False), None)
         if short or "exception" in row:

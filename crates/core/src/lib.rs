@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod event;
 pub mod id;
+pub mod items;
 pub mod message;
 pub mod port;
 pub mod size;

@@ -6,6 +6,7 @@
 
 use crate::{
     id::{CallId, ContentHash},
+    items::Items,
     time::Timestamp,
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -66,6 +67,10 @@ pub enum WorkflowEvent {
     ChildrenBegun(ChildrenBegun),
     /// Child executions of a distributed Map ended.
     ChildrenEnded(ChildrenEnded),
+    /// The results of a distributed Map are written elsewhere; the call id is this event's position.
+    ResultsRequested(ResultsRequested),
+    /// They are written.
+    ResultsWritten(TaskOutput),
     /// All branches of a Parallel or all iterations of a Map are done.
     Joined(Joined),
     /// The failure of a Parallel or Map stands: it is not tried again.
@@ -296,7 +301,7 @@ pub struct MapStarted {
     pub branch: BranchId,
     /// The items; absent while they are still to be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub items: Option<Arc<Vec<Arc<Value>>>>,
+    pub items: Option<Arc<Items>>,
     /// The ARN of the map run, for a distributed Map.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Arc<str>>,
@@ -309,6 +314,12 @@ pub struct MapStarted {
     /// Whether each iteration is a run of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub children: bool,
+    /// Whether the results are written elsewhere, and none is kept here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub writes: bool,
+    /// Whether results that are arrays are put together into one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flatten: bool,
 }
 
 /// How many failures of iterations a Map takes.
@@ -339,7 +350,7 @@ pub struct ItemsRead {
     /// The call that asked.
     pub call: CallId,
     /// The items.
-    pub items: Arc<Vec<Arc<Value>>>,
+    pub items: Arc<Items>,
 }
 
 /// See [`WorkflowEvent::IterationStarted`].
@@ -410,6 +421,17 @@ pub struct ChildEnded {
     /// What went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Arc<str>>,
+}
+
+/// See [`WorkflowEvent::ResultsRequested`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResultsRequested {
+    /// The branch that stands in the Map.
+    pub branch: BranchId,
+    /// What writes a file: the resource's ARN.
+    pub resource: Arc<str>,
+    /// Where to: `Bucket` and `Prefix`.
+    pub input: Arc<Value>,
 }
 
 /// See [`WorkflowEvent::ParallelStarted`].

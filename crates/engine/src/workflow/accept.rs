@@ -16,6 +16,7 @@ use crate::machine::{Context, Decision, Input, Intent, TaskReport};
 use bedplate_core::{
     event::Event,
     id::CallId,
+    items::Items,
     workflow_event::{
         BranchId, ChildEnded, ChildrenEnded, ExecutionOutcome, ExecutionRedriven, ItemsRead, TaskBeat, TaskFailed,
         TaskOutput, TaskTaken, WorkflowEvent,
@@ -32,7 +33,9 @@ const OUTCOME_UNKNOWN: &str =
 pub(super) fn accept(state: &WorkflowState, input: Input<WorkflowSignal>, context: &Context) -> Decision {
     if state.ended.is_some() {
         return match input {
-            Input::Signal(WorkflowSignal::Redrive { key }) if state.redrivable().is_ok() => redrive(key, context),
+            Input::Signal(WorkflowSignal::Redrive { key }) if state.redrivable().is_ok() => {
+                redrive(state, key, context)
+            }
             _ => Decision::default(),
         };
     }
@@ -50,10 +53,26 @@ fn one(event: WorkflowEvent) -> Decision {
     Decision { events: vec![Event::Workflow(event)], intents: Vec::new() }
 }
 
-fn redrive(key: Option<Arc<str>>, context: &Context) -> Decision {
+fn redrive(state: &WorkflowState, key: Option<Arc<str>>, context: &Context) -> Decision {
     let timeout = context.workflow.as_ref().and_then(|definition| definition.timeout_seconds);
     let deadline = timeout.map(|seconds| context.now.after(Duration::from_secs(seconds)));
-    one(WorkflowEvent::Redriven(ExecutionRedriven { key, deadline }))
+    let mut plan = Plan::new(state, context);
+    plan.emit(WorkflowEvent::Redriven(ExecutionRedriven { key, deadline }));
+    let children: Vec<Intent> = running_children(&plan.work).collect();
+    children.into_iter().for_each(|intent| plan.intend(intent));
+    plan.done()
+}
+
+/// Returns the intents of child executions that are under way.
+fn running_children(state: &WorkflowState) -> impl Iterator<Item = Intent> {
+    state.branches.iter().filter_map(|(id, branch)| match &branch.phase {
+        Phase::Join(join) => {
+            let children = join.children.as_ref().filter(|children| !children.running.is_empty())?;
+            let indexes = children.running.iter().copied().collect();
+            Some(Intent::RunChildren { call: children.call, branch: *id, indexes })
+        }
+        _ => None,
+    })
 }
 
 fn accept_signal(state: &WorkflowState, signal: WorkflowSignal, context: &Context) -> Decision {
@@ -118,6 +137,9 @@ fn accept_report(state: &WorkflowState, call: CallId, report: TaskReport, contex
     if let Some(branch) = reading(state, call) {
         return items(state, context, branch, call, report);
     }
+    if let Some(branch) = writing(state, call) {
+        return written(state, context, branch, call, report);
+    }
     let Some(task) = in_time(state, context, call) else { return Decision::default() };
     let waits_for_token = task.resource.ends_with(".waitForTaskToken");
     match report {
@@ -135,6 +157,30 @@ fn accept_report(state: &WorkflowState, call: CallId, report: TaskReport, contex
 fn reading(state: &WorkflowState, call: CallId) -> Option<BranchId> {
     let branch = *state.calls.get(&call)?;
     matches!(state.branches.get(&branch)?.phase, Phase::Reading(open, _) if open == call).then_some(branch)
+}
+
+fn writing(state: &WorkflowState, call: CallId) -> Option<BranchId> {
+    let branch = *state.calls.get(&call)?;
+    matches!(state.branches.get(&branch)?.phase, Phase::Writing(open, _) if open == call).then_some(branch)
+}
+
+/// Returns what the report of a writer of results means.
+fn written(state: &WorkflowState, context: &Context, branch: BranchId, call: CallId, report: TaskReport) -> Decision {
+    let Some(definition) = &context.workflow else { return Decision::default() };
+    let mut plan = Plan::new(state, context);
+    if let Some(step) = Step::new(&plan, definition, branch) {
+        step.run(&mut plan, |_, _, plan| match report {
+            TaskReport::Succeeded(output) | TaskReport::Submitted(output) => {
+                plan.emit(WorkflowEvent::ResultsWritten(TaskOutput { call, output }));
+                Ok(())
+            }
+            TaskReport::Failed { cause, .. } => {
+                let cause = cause.unwrap_or_else(|| "the results could not be written".into());
+                Err(Problem::plain("States.ResultWriterFailed", cause))
+            }
+        });
+    }
+    plan.done()
 }
 
 fn items(state: &WorkflowState, context: &Context, branch: BranchId, call: CallId, report: TaskReport) -> Decision {
@@ -156,13 +202,13 @@ fn items(state: &WorkflowState, context: &Context, branch: BranchId, call: CallI
     plan.done()
 }
 
-fn read(step: &Step<'_>, env: &Env<'_>, answer: &Value) -> Result<Vec<Arc<Value>>, Problem> {
+fn read(step: &Step<'_>, env: &Env<'_>, answer: &Value) -> Result<Items, Problem> {
     match &step.state.body {
         Body::Map(map) => match &map.reader {
             Some(reader) => states::read_items(map, reader, env, answer),
-            None => Ok(Vec::new()),
+            None => Ok(Items::default()),
         },
-        _ => Ok(Vec::new()),
+        _ => Ok(Items::default()),
     }
 }
 
@@ -184,15 +230,7 @@ fn children(state: &WorkflowState, call: CallId, ended: Vec<ChildEnded>) -> Deci
 /// Closes the tasks whose outcome is lost, and reads items again: that changes nothing anywhere.
 fn recovered(state: &WorkflowState, context: &Context) -> Decision {
     let mut decision = Decision::default();
-    for (id, branch) in &state.branches {
-        if let Phase::Join(join) = &branch.phase
-            && let Some(children) = &join.children
-            && !children.running.is_empty()
-        {
-            let indexes = children.running.iter().copied().collect();
-            decision.intents.push(Intent::RunChildren { call: children.call, branch: *id, indexes });
-        }
-    }
+    decision.intents.extend(running_children(state));
     for (call, branch) in &state.calls {
         let Some(branch) = state.branches.get(branch) else { continue };
         match &branch.phase {
@@ -208,7 +246,7 @@ fn recovered(state: &WorkflowState, context: &Context) -> Decision {
                 error: Some("States.TaskFailed".into()),
                 cause: Some(OUTCOME_UNKNOWN.into()),
             }))),
-            Phase::Reading(..) => decision.intents.extend(again(state, context, *call)),
+            Phase::Reading(..) | Phase::Writing(..) => decision.intents.extend(again(state, context, *call)),
             _ => {}
         }
     }
@@ -231,8 +269,11 @@ fn resume(state: &WorkflowState, call: CallId) -> Option<Intent> {
 
 fn again(state: &WorkflowState, context: &Context, call: CallId) -> Option<Intent> {
     let branch = state.branches.get(state.calls.get(&call)?)?;
-    let Phase::Reading(_, join) = &branch.phase else { return None };
-    let (resource, input) = join.asked.clone()?;
+    let (resource, input) = match &branch.phase {
+        Phase::Reading(_, join) => join.asked.clone()?,
+        Phase::Writing(_, join) => join.writing.clone()?,
+        _ => return None,
+    };
     let token = Plan::new(state, context).token();
     Some(Intent::RunTask { call, resource, input, token, role: None, deadline: None })
 }

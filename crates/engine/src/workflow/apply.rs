@@ -121,6 +121,27 @@ pub(super) fn apply(
                 }
             });
         }
+        WorkflowEvent::ResultsRequested(asked) => fold.change(asked.branch, |fold, branch| {
+            if let Phase::Join(join) = &mut branch.phase {
+                let mut join = std::mem::take(join);
+                join.writing = Some((Arc::clone(&asked.resource), Arc::clone(&asked.input)));
+                branch.phase = Phase::Writing(seq, join);
+                fold.state.calls.insert(seq, asked.branch);
+            }
+        }),
+        WorkflowEvent::ResultsWritten(done) => {
+            let Some(branch) = fold.state.calls.remove(&done.call) else { return };
+            fold.change(branch, |fold, branch| {
+                if let Phase::Writing(_, join) = &mut branch.phase {
+                    let mut join = std::mem::take(join);
+                    join.written = vec![Arc::clone(&done.output)];
+                    if let Some(run) = &join.run {
+                        fold.state.map_run(run, |run| run.results_written = run.succeeded + run.failed + run.aborted);
+                    }
+                    branch.phase = Phase::Join(join);
+                }
+            });
+        }
         WorkflowEvent::IterationStarted(started) => fold.iteration_started(at, started),
         WorkflowEvent::IterationSucceeded(ended) => fold.iteration_ended(ended.branch, None),
         WorkflowEvent::IterationFailed(failed) => {
@@ -325,7 +346,10 @@ impl Fold<'_> {
         let by = failed.by.and_then(|by| self.state.branches.get(&by)).map(|by| by.last);
         let within = self.take_within(failed.branch);
         self.change(failed.branch, |fold, branch| {
-            if let Phase::Join(join) = &branch.phase {
+            if let Phase::Writing(call, _) = &branch.phase {
+                fold.state.calls.remove(call);
+            }
+            if let Phase::Join(join) | Phase::Writing(_, join) = &branch.phase {
                 if let Some(run) = &join.run {
                     fold.state.map_run(run, |run| run.end(MapRunStatus::Failed, at));
                 }
@@ -384,6 +408,8 @@ impl Fold<'_> {
                 run: started.run.clone(),
                 concurrency: started.concurrency,
                 tolerated: started.tolerated,
+                writes: started.writes,
+                flatten: started.flatten,
                 children: started.children.then(|| ChildrenNow { call: seq, ..ChildrenNow::default() }),
                 began,
                 ended: began,
@@ -400,7 +426,7 @@ impl Fold<'_> {
         let Some(parent) = self.state.branches.get(&started.branch).cloned() else { return };
         let Phase::Join(join) = &parent.phase else { return };
         let index = usize::try_from(started.index).unwrap_or(usize::MAX);
-        let Some(item) = join.items.as_ref().and_then(|items| items.get(index)).cloned() else { return };
+        let Some(item) = join.items.as_ref().and_then(|items| items.get(index)) else { return };
         let input = started.input.clone().unwrap_or_else(|| Arc::clone(&item));
         let distributed = join.run.is_some();
         let after = join.free.last().copied().unwrap_or(join.began);
@@ -501,7 +527,9 @@ impl Fold<'_> {
                         }
                     });
                 }
-                if child.outcome == ExecutionOutcome::Succeeded {
+                if child.outcome == ExecutionOutcome::Succeeded && join.writes {
+                    // Its journal has the output, until all are written.
+                } else if child.outcome == ExecutionOutcome::Succeeded {
                     let output = child.output.clone().unwrap_or_default();
                     children.bytes = children.bytes.saturating_add(size::of(&output, MAX_RESULTS));
                     // More than a result may hold is not kept: the Map will fail.
@@ -548,7 +576,7 @@ impl Fold<'_> {
     fn joined(&mut self, at: Timestamp, id: BranchId) {
         self.change(id, |fold, branch| {
             let Phase::Join(join) = &branch.phase else { return };
-            let results = join.results.values().map(|result| Value::clone(result)).collect();
+            let results = join.written.first().cloned().unwrap_or_else(|| Arc::new(join.results.list(join.flatten)));
             if let Some(arn) = &join.run {
                 fold.state.map_run(arn, |run| run.end(MapRunStatus::Succeeded, at));
                 // AWS lets the exit follow the start of the map run, not its end (it did otherwise until 2024).
@@ -558,7 +586,7 @@ impl Fold<'_> {
                 branch.last = join.ended;
                 fold.mark(branch.line, branch.last, MarkKind::Sole);
             }
-            branch.phase = Phase::Result(Arc::new(Value::Array(results)));
+            branch.phase = Phase::Result(results);
         });
     }
 
@@ -572,7 +600,9 @@ impl Fold<'_> {
     fn take_into(&mut self, id: BranchId, taken: &mut Vec<(BranchId, Arc<Branch>)>) {
         let Some(branch) = self.state.branches.get(&id) else { return };
         let children: Vec<BranchId> = match (&branch.phase, &branch.kept) {
-            (Phase::Join(join) | Phase::Reading(_, join), _) => join.running.iter().copied().collect(),
+            (Phase::Join(join) | Phase::Reading(_, join) | Phase::Writing(_, join), _) => {
+                join.running.iter().copied().collect()
+            }
             (Phase::Aborted, Some(kept)) => kept.join.running.iter().copied().collect(),
             _ => Vec::new(),
         };
@@ -585,7 +615,7 @@ impl Fold<'_> {
     fn remove(&mut self, id: BranchId) -> Option<Arc<Branch>> {
         let branch = self.state.branches.remove(&id)?;
         self.forget(id, &branch);
-        if let Phase::Reading(call, _) = &branch.phase {
+        if let Phase::Reading(call, _) | Phase::Writing(call, _) = &branch.phase {
             self.state.calls.remove(call);
         }
         Some(branch)
@@ -599,13 +629,15 @@ impl Fold<'_> {
         };
         self.state.map_run(&changed.run, |run| limits(&mut run.concurrency, &mut run.tolerated));
         let ours = |branch: &Branch| match &branch.phase {
-            Phase::Join(join) | Phase::Reading(_, join) => join.run.as_ref() == Some(&changed.run),
+            Phase::Join(join) | Phase::Reading(_, join) | Phase::Writing(_, join) => {
+                join.run.as_ref() == Some(&changed.run)
+            }
             _ => false,
         };
         let branch = self.state.branches.iter().find(|(_, branch)| ours(branch)).map(|(id, _)| *id);
         if let Some(branch) = branch {
             self.change(branch, |_, branch| {
-                if let Phase::Join(join) | Phase::Reading(_, join) = &mut branch.phase {
+                if let Phase::Join(join) | Phase::Reading(_, join) | Phase::Writing(_, join) = &mut branch.phase {
                     limits(&mut join.concurrency, &mut join.tolerated);
                 }
             });
@@ -620,7 +652,12 @@ fn is_ready(branch: &Branch) -> bool {
         Phase::Join(join) => {
             join.items.is_none() && join.run.is_some() || join.may_begin() || join.is_done() || join.is_broken()
         }
-        Phase::Backoff(_) | Phase::Wait(_) | Phase::Task(_) | Phase::Reading(..) | Phase::Aborted => false,
+        Phase::Backoff(_)
+        | Phase::Wait(_)
+        | Phase::Task(_)
+        | Phase::Reading(..)
+        | Phase::Writing(..)
+        | Phase::Aborted => false,
     }
 }
 

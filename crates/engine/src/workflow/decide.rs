@@ -131,7 +131,12 @@ fn advance(plan: &mut Plan, definition: &Definition, id: BranchId) {
         }
         Phase::Done if branch.parent.is_none() => end(plan, ExecutionOutcome::Succeeded, None, None),
         Phase::Done => plan.emit(WorkflowEvent::IterationSucceeded(IterationEnded { branch: id })),
-        Phase::Backoff(_) | Phase::Wait(_) | Phase::Task(_) | Phase::Reading(..) | Phase::Aborted => {}
+        Phase::Backoff(_)
+        | Phase::Wait(_)
+        | Phase::Task(_)
+        | Phase::Reading(..)
+        | Phase::Writing(..)
+        | Phase::Aborted => {}
     }
 }
 

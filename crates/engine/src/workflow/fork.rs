@@ -42,7 +42,7 @@ impl WorkflowState {
             return Err(NotForkable::NotUnderWay);
         }
         for branch in self.branches.values() {
-            if let Phase::Join(join) | Phase::Reading(_, join) = &branch.phase
+            if let Phase::Join(join) | Phase::Reading(_, join) | Phase::Writing(_, join) = &branch.phase
                 && join.run.is_some()
             {
                 return Err(NotForkable::MapRun);

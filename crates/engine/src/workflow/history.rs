@@ -317,6 +317,8 @@ fn subject(state: &WorkflowState, event: &WorkflowEvent) -> Option<BranchId> {
         WorkflowEvent::TaskFailed(event) => state.calls.get(&event.call).copied(),
         WorkflowEvent::TaskTimedOut(event) => state.calls.get(&event.call).copied(),
         WorkflowEvent::ItemsRead(event) => state.calls.get(&event.call).copied(),
+        WorkflowEvent::ResultsRequested(event) => Some(event.branch),
+        WorkflowEvent::ResultsWritten(event) => state.calls.get(&event.call).copied(),
         WorkflowEvent::MapStarted(event) => Some(event.branch),
         WorkflowEvent::ItemsRequested(event) => Some(event.branch),
         WorkflowEvent::IterationStarted(event) => Some(event.branch),

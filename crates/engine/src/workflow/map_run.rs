@@ -84,10 +84,11 @@ impl MapRunNow {
         }
     }
 
-    pub(super) fn redriven(&mut self) {
+    pub(super) const fn redriven(&mut self, running: u64) {
         self.status = MapRunStatus::Running;
         self.stopped_at = None;
         self.redrives += 1;
+        self.running = running;
         (self.failed, self.timed_out, self.aborted) = (0, 0, 0);
     }
 

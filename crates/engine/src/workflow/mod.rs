@@ -16,6 +16,7 @@ mod plan;
 pub mod query;
 mod recover;
 mod redrive;
+mod results;
 mod size;
 mod state;
 mod states;
@@ -25,7 +26,7 @@ pub mod token;
 pub mod trial;
 mod view;
 
-pub use children::{ChildrenPlan, children_plan};
+pub use children::{ChildrenPlan, ResultsPlan, children_plan, results_plan};
 pub use definition::Definition;
 pub use fork::NotForkable;
 pub use map_run::{MapRunNow, MapRunStatus};

@@ -134,7 +134,9 @@ fn give_up(plan: &mut Plan, step: &Step<'_>, failure: &Failure) {
 /// Notes that everything under way in a branch's state is over, and stops its calls.
 pub(super) fn abort_within(plan: &mut Plan, id: BranchId) {
     let children: Vec<BranchId> = match plan.work.branches.get(&id).map(|branch| &branch.phase) {
-        Some(Phase::Join(join) | Phase::Reading(_, join)) => join.running.iter().copied().collect(),
+        Some(Phase::Join(join) | Phase::Reading(_, join) | Phase::Writing(_, join)) => {
+            join.running.iter().copied().collect()
+        }
         _ => return,
     };
     if let Some(Phase::Join(join)) = plan.work.branches.get(&id).map(|branch| &branch.phase)
@@ -148,7 +150,7 @@ pub(super) fn abort_within(plan: &mut Plan, id: BranchId) {
         let Some(branch) = plan.work.branches.get(&child) else { continue };
         match &branch.phase {
             Phase::Task(task) => plan.intend(Intent::Abandon { call: task.call }),
-            Phase::Reading(call, _) => plan.intend(Intent::Abandon { call: *call }),
+            Phase::Reading(call, _) | Phase::Writing(call, _) => plan.intend(Intent::Abandon { call: *call }),
             _ => {}
         }
         let Some(branch) = plan.work.branches.get(&child) else { continue };

@@ -81,7 +81,8 @@ impl Fold<'_> {
                         Phase::Entered
                     }
                 },
-                Phase::Join(join) => {
+                Phase::Join(mut join) | Phase::Writing(_, mut join) => {
+                    fold.again(&mut join);
                     within.extend(join.running.iter().copied());
                     Phase::Join(join)
                 }
@@ -97,6 +98,23 @@ impl Fold<'_> {
         }
     }
 
+    /// Lets the map run go on, when there is one: its children that failed, or were under way, go on, too.
+    fn again(&mut self, join: &mut Join) {
+        join.written.clear();
+        join.writing = None;
+        let Some(children) = &mut join.children else {
+            if let Some(run) = &join.run {
+                self.state.map_run(run, |run| run.redriven(0));
+            }
+            return;
+        };
+        children.running.extend(std::mem::take(&mut children.failed));
+        let running = children.running.len() as u64;
+        if let Some(run) = &join.run {
+            self.state.map_run(run, |run| run.redriven(running));
+        }
+    }
+
     fn restore(&mut self, id: BranchId, kept: &Kept, within: &mut Vec<BranchId>) -> Phase {
         let mut join = Join::clone(&kept.join);
         let lost: Vec<(BranchId, Arc<Branch>)> = std::mem::take(&mut join.lost);
@@ -106,15 +124,9 @@ impl Fold<'_> {
             self.keep(*id, Branch::clone(branch));
         }
         join.failed = 0;
-        if let Some(children) = &mut join.children {
-            // Those that failed, or were under way, are run again: as new children, because what they did is over.
-            children.running.extend(std::mem::take(&mut children.failed));
-        }
         join.failure = None;
         join.broke = 0;
-        if let Some(run) = &join.run {
-            self.state.map_run(run, super::MapRunNow::redriven);
-        }
+        self.again(&mut join);
         within.extend(join.running.iter().copied());
         Phase::Join(Box::new(join))
     }

@@ -34,6 +34,7 @@ pub fn of_event(event: &WorkflowEvent) -> usize {
         WorkflowEvent::IterationStarted(started) => started.input.as_ref(),
         WorkflowEvent::ParallelStarted(started) => started.input.as_ref(),
         WorkflowEvent::ItemsRequested(asked) => Some(&asked.input),
+        WorkflowEvent::ResultsRequested(asked) => Some(&asked.input),
         _ => None,
     };
     let mut left = MAX_INLINE_BYTES;

@@ -1,8 +1,9 @@
 //! The folded state of an execution.
 
-use super::{map_run::MapRunNow, token};
+use super::{map_run::MapRunNow, results::Results, token};
 use bedplate_core::{
     id::{CallId, RunId, Seq},
+    items::Items,
     time::Timestamp,
     workflow_event::{BranchId, ExecutionEnded, ExecutionStarted, StateKind, Tolerance, Variables},
 };
@@ -153,6 +154,8 @@ pub(super) enum Phase {
     Task(Task),
     /// The items of a Map are being read.
     Reading(CallId, Box<Join>),
+    /// The results of a Map are being written.
+    Writing(CallId, Box<Join>),
     /// Branches or iterations are under way.
     Join(Box<Join>),
     /// The state's work is done.
@@ -201,10 +204,22 @@ impl Task {
 /// Branches or iterations under way.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Join {
+    /// Where the results are written to, once that was asked for.
+    #[serde(default)]
+    pub writing: Option<(Arc<str>, Arc<Value>)>,
+    /// Whether results are written elsewhere, and not kept here.
+    #[serde(default)]
+    pub writes: bool,
+    /// Whether results that are arrays are put together into one.
+    #[serde(default)]
+    pub flatten: bool,
+    /// What the Map gives when they are written; in a list, because it may be `null`.
+    #[serde(default)]
+    pub written: Vec<Arc<Value>>,
     /// What was asked for the items.
     pub asked: Option<(Arc<str>, Arc<Value>)>,
     /// The items; none: a Parallel, or items that are still to be read.
-    pub items: Option<Arc<Vec<Arc<Value>>>>,
+    pub items: Option<Arc<Items>>,
     /// The map run; none: not distributed.
     pub run: Option<Arc<str>>,
     pub concurrency: u64,
@@ -213,7 +228,7 @@ pub(super) struct Join {
     pub running: BTreeSet<BranchId>,
     /// How many branches or items there are.
     pub parts: u64,
-    pub results: BTreeMap<u64, Arc<Value>>,
+    pub results: Results,
     pub failed: u64,
     /// The iterations that failed, as they were, should the execution be redriven.
     #[serde(default)]

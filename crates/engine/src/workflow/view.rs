@@ -1,6 +1,6 @@
 //! What others may see of an execution's state.
 
-use super::state::{Phase, WorkflowState};
+use super::state::{Branch, Phase, WorkflowState};
 use bedplate_core::{
     id::CallId,
     time::Timestamp,
@@ -36,6 +36,8 @@ pub struct OpenTask {
     pub taken: bool,
     /// Whether it reads the items of a Map.
     pub reads_items: bool,
+    /// Whether it writes the results of a Map.
+    pub writes_results: bool,
 }
 
 /// A state that a branch stands in.
@@ -51,7 +53,7 @@ pub struct StateNow {
     pub since: Timestamp,
     /// When it is tried again; none when it is not waiting for that.
     pub next_try_at: Option<Timestamp>,
-    /// What goes on, in a word: `running`, `waiting`, `retrying`, `task`, `reading`, `branches`, `failed`, `aborted`.
+    /// What goes on, in a word: `running`, `waiting`, `retrying`, `task`, `reading`, `writing`, `branches`, `failed`, `aborted`.
     pub doing: &'static str,
 }
 
@@ -88,23 +90,15 @@ impl WorkflowState {
                 submitted: task.submitted,
                 taken: task.taken,
                 reads_items: false,
+                writes_results: false,
             }),
+            Phase::Writing(_, join) => {
+                let (resource, input) = join.writing.clone()?;
+                Some(OpenTask { writes_results: true, ..whole(call, branch_id, branch, resource, input) })
+            }
             Phase::Reading(_, join) => {
                 let (resource, input) = join.asked.clone()?;
-                Some(OpenTask {
-                    call,
-                    branch: branch_id,
-                    state: Arc::clone(&branch.state),
-                    resource,
-                    input,
-                    token: "".into(),
-                    attempt,
-                    since: branch.entered_at,
-                    deadline: None,
-                    submitted: false,
-                    taken: false,
-                    reads_items: true,
-                })
+                Some(OpenTask { reads_items: true, ..whole(call, branch_id, branch, resource, input) })
             }
             _ => None,
         }
@@ -133,10 +127,30 @@ impl WorkflowState {
                 Phase::Wait(_) => "waiting",
                 Phase::Task(_) => "task",
                 Phase::Reading(..) => "reading",
+                Phase::Writing(..) => "writing",
                 Phase::Join(_) => "branches",
                 Phase::Failed(_) => "failed",
                 Phase::Aborted => "aborted",
             },
         })
+    }
+}
+
+/// Returns a task that is done for a whole Map.
+fn whole(call: CallId, id: BranchId, branch: &Branch, resource: Arc<str>, input: Arc<Value>) -> OpenTask {
+    OpenTask {
+        call,
+        branch: id,
+        state: Arc::clone(&branch.state),
+        resource,
+        input,
+        token: "".into(),
+        attempt: u32::try_from(branch.retry_count()).unwrap_or(u32::MAX),
+        since: branch.entered_at,
+        deadline: None,
+        submitted: false,
+        taken: false,
+        reads_items: false,
+        writes_results: false,
     }
 }

@@ -2,10 +2,11 @@
 
 use super::{
     Word,
-    api::{ExecutionStatus, ExecutionView, StartExecution, StartExecutionError},
+    api::{ExecutionStatus, ExecutionView, RedriveError, StartExecution, StartExecutionError},
 };
 use crate::{
     actor::{Actor, Loaded},
+    api::RunError,
     driven::Boot,
     perform::{InFlight, Work},
     runtime::{Asked, Runtime},
@@ -50,10 +51,20 @@ struct Common {
     runtime: Runtime,
     tenant: Tenant,
     user: UserId,
-    parent: RunId,
-    call: CallId,
-    map_run: Arc<str>,
+    names: ChildNames,
     workflow: PinnedWorkflow,
+    /// Whether their outputs are written elsewhere, and not reported.
+    writes: bool,
+    /// How often the map run was redriven.
+    redrives: u64,
+}
+
+/// How the children of a map run are named: by their items, so that each is known without being kept.
+#[derive(Clone)]
+pub(super) struct ChildNames {
+    pub parent: RunId,
+    pub call: CallId,
+    pub map_run: Arc<str>,
 }
 
 struct ChildEnd {
@@ -73,7 +84,7 @@ impl MapChildren {
         loop {
             while self.running.len() < AT_ONCE {
                 let Some((index, given)) = self.waiting.pop_front() else { break };
-                let run = RunId::execution(&self.common.tenant, &self.common.arn(index));
+                let run = RunId::execution(&self.common.tenant, &self.common.names.arn(index));
                 self.known.push(run);
                 self.running.spawn(Arc::clone(&self.common).run_one(run, index, given));
             }
@@ -107,20 +118,23 @@ impl MapChildren {
     }
 }
 
-impl Common {
+impl ChildNames {
     /// Returns the ARN of the child of an item: the map run's, with another UUID at its end.
-    fn arn(&self, index: u64) -> Arc<str> {
+    pub(super) fn arn(&self, index: u64) -> Arc<str> {
         let name = self.name(index);
         let of = self.map_run.rsplit_once(':').map_or(&*self.map_run, |(of, _)| of);
         format!("{}:{name}", of.replacen(":mapRun:", ":execution:", 1)).into()
     }
 
-    fn name(&self, index: u64) -> Arc<str> {
+    /// Returns the name of the child of an item.
+    pub(super) fn name(&self, index: u64) -> Arc<str> {
         let parts: [&[u8]; 4] = [b"map child", &self.parent.0, &self.call.to_be_bytes(), &index.to_be_bytes()];
         let id = RunId::derive(&parts).to_string();
         format!("{}-{}-{}-{}-{}", &id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]).into()
     }
+}
 
+impl Common {
     async fn run_one(self: Arc<Self>, run: RunId, index: u64, given: Given) -> ChildEnd {
         let failed = |error: Arc<str>, cause: Arc<str>| ChildEnded {
             index,
@@ -135,13 +149,14 @@ impl Common {
                 let request = StartExecution {
                     tenant: self.tenant.clone(),
                     user: self.user.clone(),
-                    execution: self.arn(index),
-                    name: self.name(index),
+                    execution: self.names.arn(index),
+                    name: self.names.name(index),
                     workflow: self.workflow.clone(),
                     input,
                     trace_header: None,
                 };
-                match self.runtime.run_child(request, self.parent, Arc::clone(&self.map_run)).await {
+                match self.run_to_its_end(request).await {
+                    Ok(view) if self.writes => ChildEnded { output: None, ..child_ended(index, view) },
                     Ok(view) => child_ended(index, view),
                     Err(error) => failed("States.Runtime".into(), error.to_string().into()),
                 }
@@ -149,6 +164,26 @@ impl Common {
         };
         ChildEnd { run, ended }
     }
+
+    /// Runs a child; one that ended badly before its map run was redriven goes on where it failed.
+    async fn run_to_its_end(&self, request: StartExecution) -> Result<ExecutionView, StartExecutionError> {
+        let run = RunId::execution(&request.tenant, &request.execution);
+        let view = self.runtime.run_child(request, self.names.parent, Arc::clone(&self.names.map_run)).await?;
+        if self.redrives == 0 || view.status == ExecutionStatus::Succeeded {
+            return Ok(view);
+        }
+        // The key tells a redrive of before a crash from one that is still to be made.
+        let key = format!("{}-{}", self.names.call, self.redrives);
+        match self.runtime.redrive_execution(&self.tenant, run, Some(key)).await {
+            Ok(_) => self.runtime.wait_execution(&self.tenant, run).await.map_err(|error| unreachable_child(&error)),
+            Err(RedriveError::NotRedrivable(_)) => Ok(view),
+            Err(error) => Err(StartExecutionError::Store(error.to_string())),
+        }
+    }
+}
+
+fn unreachable_child(error: &RunError) -> StartExecutionError {
+    StartExecutionError::Store(error.to_string())
 }
 
 fn child_ended(index: u64, view: ExecutionView) -> ChildEnded {
@@ -188,7 +223,7 @@ impl Runtime {
         match end.await {
             Ok(Ok(view)) => Ok(view),
             // It left memory meanwhile: wait for it as anybody does.
-            _ => self.wait_execution(&tenant, run).await.map_err(|error| StartExecutionError::Store(error.to_string())),
+            _ => self.wait_execution(&tenant, run).await.map_err(|error| unreachable_child(&error)),
         }
     }
 }
@@ -206,7 +241,8 @@ impl Actor<Workflow> {
             workflow: loaded.local.definition.clone(),
             ..Context::at(now, self.shared.options.entropy.bytes())
         };
-        let ChildrenPlan { run, definition, inputs } = children_plan(&loaded.state, &context, branch, indexes)?;
+        let ChildrenPlan { run, definition, inputs, writes, redrives } =
+            children_plan(&loaded.state, &context, branch, indexes)?;
         let under_way = loaded.in_flight.iter_mut().find(|under_way| under_way.call == call);
         if let Some(InFlight { work: Work::Children(children), .. }) = under_way {
             children.waiting.extend(inputs);
@@ -228,10 +264,10 @@ impl Actor<Workflow> {
             runtime: Runtime::of(&self.shared),
             tenant: self.key.tenant.clone(),
             user: loaded.user.clone(),
-            parent: self.key.run,
-            call,
-            map_run: run,
+            names: ChildNames { parent: self.key.run, call, map_run: run },
             workflow,
+            writes,
+            redrives,
         });
         let children = MapChildren { common, waiting: inputs.into(), running: JoinSet::new(), known: Vec::new() };
         let work = Work::Children(Box::new(children));

@@ -7,6 +7,7 @@ mod children;
 mod history;
 mod map_children;
 mod replay;
+mod results;
 mod tasks;
 mod words;
 

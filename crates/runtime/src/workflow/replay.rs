@@ -100,6 +100,7 @@ impl Rerun for ExecutionRerun<'_> {
                 | WorkflowEvent::TaskSucceeded(_)
                 | WorkflowEvent::TaskFailed(_)
                 | WorkflowEvent::ItemsRead(_)
+                | WorkflowEvent::ResultsWritten(_)
                 | WorkflowEvent::ChildrenEnded(_)
                 | WorkflowEvent::Redriven(_)
                 | WorkflowEvent::Forked(_)

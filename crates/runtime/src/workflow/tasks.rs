@@ -1,7 +1,7 @@
 //! The tasks of an execution: activities are offered, child runs are driven here, everything else goes through the
 //! Tasks port.
 
-use super::activities::Offer;
+use super::{activities::Offer, map_children::ChildNames, results::ResultsWriter};
 use crate::{
     actor::{Actor, Loaded},
     perform::{InFlight, Reported, Work, task_failed},
@@ -16,8 +16,8 @@ use bedplate_core::{
     time::Timestamp,
 };
 use bedplate_engine::{
-    machine::{Intent, TaskReport},
-    workflow::{OpenTask, Workflow, WorkflowSignal},
+    machine::{Context, Intent, TaskReport},
+    workflow::{OpenTask, Workflow, WorkflowSignal, results_plan},
 };
 use std::sync::Arc;
 
@@ -45,6 +45,11 @@ impl Actor<Workflow> {
             }
         } else {
             let open = loaded.state.open_task(call)?;
+            if open.writes_results {
+                let writer = self.results_writer(loaded, open, now)?;
+                let work = Work::Task(Some(Box::pin(writer.write())));
+                return Some(InFlight { call, deadline: NEVER, begun: now, work });
+            }
             let reads_items = open.reads_items;
             let asked = self.call_of(loaded, OpenTask { token, ..open })?;
             if reads_items {
@@ -83,6 +88,14 @@ impl Actor<Workflow> {
         }
     }
 
+    fn results_writer(&self, loaded: &Loaded<Workflow>, open: OpenTask, now: Timestamp) -> Option<ResultsWriter> {
+        let context = Context { workflow: loaded.local.definition.clone(), ..Context::at(now, [0; 16]) };
+        let plan = results_plan(&loaded.state, &context, open.call)?;
+        let names = ChildNames { parent: self.key.run, call: plan.children, map_run: Arc::clone(&plan.run) };
+        let call = self.call_of(loaded, open)?;
+        Some(ResultsWriter { runtime: Runtime::of(&self.shared), plan, names, call })
+    }
+
     /// Returns what the Tasks port is asked for an open task.
     pub(super) fn call_of(&self, loaded: &Loaded<Workflow>, open: OpenTask) -> Option<TaskCall> {
         let (started, _) = loaded.state.started()?;
@@ -116,7 +129,12 @@ impl Actor<Workflow> {
                 Ok(TaskPlan::PerformAgain | TaskPlan::Agent(_) | TaskPlan::Execution(_)) | Err(_) => true,
             }
         };
-        loaded.state.open_tasks().filter(|open| !open.reads_items && may(open)).map(|open| open.call).collect()
+        loaded
+            .state
+            .open_tasks()
+            .filter(|open| !open.reads_items && !open.writes_results && may(open))
+            .map(|open| open.call)
+            .collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod forks;
 mod live;
+mod map_runs;
 mod simulation;
 mod support;
 mod turns;

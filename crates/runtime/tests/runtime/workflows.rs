@@ -19,6 +19,7 @@ use bedplate_store::memory::MemoryStore;
 use bedplate_testkit::clock::SimClock;
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     future::Future,
     sync::{
         Arc, Mutex,
@@ -27,18 +28,24 @@ use std::{
     time::Duration,
 };
 
-/// Tasks that answer with their input, fail while they are told to, and remember their calls.
+/// Tasks that answer with their input, fail while they are told to, and remember their calls and files.
 #[derive(Default)]
-struct Echo {
-    fails: AtomicBool,
-    calls: AtomicU64,
+pub(crate) struct Echo {
+    pub(crate) fails: AtomicBool,
+    pub(crate) calls: AtomicU64,
     tokens: Mutex<Vec<Arc<str>>>,
+    pub(crate) files: Mutex<BTreeMap<String, String>>,
 }
 
 impl Tasks for Echo {
     fn perform(&self, call: TaskCall) -> BoxFuture<'static, Result<TaskReply, TaskError>> {
         self.calls.fetch_add(1, Relaxed);
-        let fails = self.fails.load(Relaxed);
+        let fails = self.fails.load(Relaxed) && *call.input != json!({"n": "good"});
+        if call.resource.ends_with("s3:putObject") {
+            let text = |name: &str| call.input[name].as_str().expect("it is a text").to_owned();
+            self.files.lock().expect("no test panics with it").insert(text("Key"), text("Body"));
+            return Box::pin(async { Ok(TaskReply::Done(json!({"ETag": "1"}))) });
+        }
         if call.resource.ends_with(".waitForTaskToken") {
             self.tokens.lock().expect("no test panics with it").push(Arc::clone(&call.token));
         }
@@ -92,7 +99,7 @@ pub(crate) fn pinned(name: &str, definition: &Value) -> PinnedWorkflow {
 pub(crate) struct World {
     clock: SimClock,
     store: MemoryStore,
-    tasks: Arc<Echo>,
+    pub(crate) tasks: Arc<Echo>,
     pub(crate) runtime: Runtime,
 }
 
@@ -339,7 +346,7 @@ async fn a_timer_that_passed_while_nothing_ran_ends_the_wait_after_a_restart() {
     assert_eq!((view.status, view.output.as_deref()), (ExecutionStatus::Succeeded, Some(&json!({"kept": true}))));
 }
 
-fn distributed(state: Value, concurrency: u64) -> Value {
+pub(crate) fn distributed(state: Value, concurrency: u64) -> Value {
     let processor = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "Each", "States": {"Each": state}});
     one(json!({"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": concurrency, "ItemProcessor": processor,

@@ -245,8 +245,8 @@ pub struct Map {
     pub selector: Option<Template>,
     /// Where the items are read from.
     pub reader: Option<Reader>,
-    /// Whether the results are to be written elsewhere.
-    pub writes_results: bool,
+    /// Where the results are written to.
+    pub writer: Option<Writer>,
     /// How items are bundled.
     pub batcher: Option<Batcher>,
     /// How many iterations may be under way at once.
@@ -276,6 +276,31 @@ pub struct Reader {
     pub delimiter: u8,
     /// How many items are read at most.
     pub max_items: Option<Quantity>,
+}
+
+/// Where the results of a Map are written to.
+#[derive(Debug)]
+pub struct Writer {
+    /// What is called for each file; none: nothing is written, and the results are the Map's own, transformed.
+    pub resource: Option<Arc<str>>,
+    /// Where the files go.
+    pub arguments: Option<Template>,
+    /// What is written of a child execution that ended well.
+    pub transformation: Transformation,
+    /// Whether a file has a line for each child execution, instead of being one array.
+    pub lines: bool,
+}
+
+/// What is written of a child execution that ended well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transformation {
+    /// All that is known of it.
+    #[default]
+    None,
+    /// Its output.
+    Compact,
+    /// Its output; of one that is an array, its elements.
+    Flatten,
 }
 
 /// The form of a file of items.

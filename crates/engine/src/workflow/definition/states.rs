@@ -3,7 +3,7 @@
 use super::{
     Batcher, Body, Catcher, Choice, Comparison, Fail, InputType, Integration, Jitter, Language, Machine, MachineType,
     Map, Operand, Operator, Parallel, Pass, Quantity, Reader, Recovery, Resource, ResultFlow, Retrier, Rule, State,
-    Task, Test, Wait, Wording, known, parse, reader::Fields,
+    Task, Test, Transformation, Wait, Wording, Writer, known, parse, reader::Fields,
 };
 use crate::workflow::query::{Template, jsonata::Expression};
 use serde_json::Value;
@@ -283,7 +283,7 @@ fn map(fields: &Fields<'_>, language: Language, machine_type: MachineType) -> Op
             max_bytes: batcher.quantity("MaxInputBytesPerBatch"),
             input: batcher.template("BatchInput"),
         }),
-        writes_results: fields.get("ResultWriter").is_some(),
+        writer: fields.object("ResultWriter").and_then(|writer| result_writer(&writer)),
         concurrency: fields.quantity("MaxConcurrency"),
         tolerated_count: fields.quantity("ToleratedFailureCount"),
         tolerated_percentage: fields.quantity("ToleratedFailurePercentage"),
@@ -336,6 +336,38 @@ fn item_reader(fields: &Fields<'_>) -> Option<Reader> {
         headers: headers.map(|names| names.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect()),
         delimiter,
         max_items: config.and_then(|config| config.quantity("MaxItems")),
+    })
+}
+
+fn result_writer(fields: &Fields<'_>) -> Option<Writer> {
+    let config = fields.object("WriterConfig");
+    if config.is_none() {
+        fields.required(&["Resource"]);
+    }
+    let said = |name: &str| config.as_ref().and_then(|config| config.text(name));
+    let transformation = match said("Transformation") {
+        Some("COMPACT") => Transformation::Compact,
+        Some("FLATTEN") => Transformation::Flatten,
+        Some("NONE") | None => Transformation::None,
+        Some(other) => {
+            let known = "[NONE, COMPACT, FLATTEN]";
+            fields.wrong("WriterConfig/Transformation", format!("Value '{other}' is not one of {known}"));
+            return None;
+        }
+    };
+    let lines = match said("OutputType") {
+        Some("JSONL") => true,
+        Some("JSON") | None => false,
+        Some(other) => {
+            fields.wrong("WriterConfig/OutputType", format!("Value '{other}' is not one of [JSON, JSONL]"));
+            return None;
+        }
+    };
+    Some(Writer {
+        resource: fields.text("Resource").map(Into::into),
+        arguments: arguments(fields),
+        transformation,
+        lines,
     })
 }
 

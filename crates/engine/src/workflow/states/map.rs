@@ -5,7 +5,7 @@ use crate::{
     machine::Intent,
     workflow::{
         apply::MAX_RESULTS,
-        definition::{Language, Map, Reader},
+        definition::{Language, Map, Reader, Transformation, Writer},
         flow::{self, Number},
         plan::Plan,
         query::{Entropy, Env, Facts, Lazy, Problem, Template},
@@ -14,17 +14,21 @@ use crate::{
         step::Step,
     },
 };
-use bedplate_core::id::RunId;
 use bedplate_core::workflow_event::{
-    ChildrenBegun, ItemsRequested, IterationStarted, Joined, MapStarted, StateFailed, Tolerance, WorkflowEvent,
+    ChildrenBegun, ItemsRequested, IterationStarted, Joined, MapStarted, ResultsRequested, StateFailed, Tolerance,
+    WorkflowEvent,
 };
+use bedplate_core::{id::RunId, items::Items};
 use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) fn begin(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map) -> Result<(), Problem> {
-    if map.writes_results {
+    let children = map.distributed && plan.children;
+    let writes = map.writer.as_ref().is_some_and(|writer| writer.resource.is_some());
+    if writes && !children {
         // Results that go nowhere in silence would be worse than a failure.
-        return Err(Problem::plain("States.ResultWriterFailed", "no place to write the results to is configured"));
+        let cause = "results are written only where each iteration is an execution of its own";
+        return Err(Problem::plain("States.ResultWriterFailed", cause));
     }
     let input = flow::input(step, env)?;
     let on = env.on(&input);
@@ -45,7 +49,9 @@ pub(super) fn begin(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map) 
         run: if tolerated.is_ok() { run } else { None },
         concurrency,
         tolerated: *tolerated.as_ref().unwrap_or(&Tolerance::default()),
-        children: map.distributed && plan.children,
+        children,
+        writes,
+        flatten: map.writer.as_ref().is_some_and(|writer| writer.transformation == Transformation::Flatten),
     }));
     tolerated.map(drop)
 }
@@ -86,7 +92,7 @@ fn run_arn(step: &Step<'_>, plan: &Plan, map: &Map) -> Arc<str> {
 }
 
 /// Returns what the Map iterates over, when nothing is read from outside.
-pub(in crate::workflow) fn find_items(map: &Map, env: &Env<'_>) -> Result<Vec<Arc<Value>>, Problem> {
+pub(in crate::workflow) fn find_items(map: &Map, env: &Env<'_>) -> Result<Items, Problem> {
     let value = match (&map.items, &map.items_path) {
         (Some(template), _) => {
             let value = template.fill(env, "Items")?;
@@ -126,6 +132,13 @@ pub(super) fn go_on(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map) 
     let Phase::Join(join) = &step.branch.phase else { return Ok(()) };
     if let (None, Some(reader)) = (&join.items, &map.reader) {
         return request(step, env, plan, reader);
+    }
+    if let Some(writer) = &map.writer
+        && let Some(resource) = &writer.resource
+        && join.written.is_empty()
+        && (join.is_broken() || join.is_done())
+    {
+        return write(step, env, plan, (writer, resource));
     }
     if join.is_broken() {
         broken(step, plan, join);
@@ -171,11 +184,35 @@ fn request(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, reader: &Reader) -> 
     Ok(())
 }
 
+/// Has the results written; also those of a Map that fails, whose children under way are stopped first.
+fn write(
+    step: &Step<'_>,
+    env: &Env<'_>,
+    plan: &mut Plan,
+    (writer, resource): (&Writer, &Arc<str>),
+) -> Result<(), Problem> {
+    recover::abort_within(plan, step.id);
+    let taken = flow::input(step, env)?;
+    let input = match &writer.arguments {
+        Some(template) => template.fill(&env.on(&taken), "ResultWriter/Arguments")?,
+        None => Arc::new(Value::Null),
+    };
+    let (call, token) = (plan.next(), plan.token());
+    let resource = Arc::clone(resource);
+    plan.emit(WorkflowEvent::ResultsRequested(ResultsRequested {
+        branch: step.id,
+        resource: Arc::clone(&resource),
+        input: Arc::clone(&input),
+    }));
+    plan.intend(Intent::RunTask { call, resource, input, token, role: None, deadline: None });
+    Ok(())
+}
+
 fn iterate(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map, join: &Join) -> Result<(), Problem> {
     let index = join.begun;
     let place = usize::try_from(index).unwrap_or(usize::MAX);
     let Some(item) = join.items.as_ref().and_then(|items| items.get(place)) else { return Ok(()) };
-    let input = selected(step, env, plan, map, (index, item))?;
+    let input = selected(step, env, plan, map, (index, &item))?;
     let start_at = Arc::clone(&map.processor.start_at);
     plan.emit(WorkflowEvent::IterationStarted(IterationStarted { branch: step.id, index, input, start_at }));
     Ok(())

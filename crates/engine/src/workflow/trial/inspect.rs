@@ -9,6 +9,7 @@ use crate::workflow::{
     states,
     step::Step,
 };
+use bedplate_core::items::Items;
 use bedplate_core::{
     event::Event,
     workflow_event::{Variables, WorkflowEvent},
@@ -114,12 +115,12 @@ impl Inspection {
         let on = env.on(&input);
         let items = match (&map.reader, reader_data) {
             (Some(reader), Some(data)) => states::read_items(map, reader, &on, &json!({ "Body": data }))?,
-            (Some(_), None) => Vec::new(),
+            (Some(_), None) => Items::default(),
             (None, _) => states::find_items(map, &on)?,
         };
         self.items = Some(items.len() as u64);
         if is_json_path(step.state) && map.reader.is_none() {
-            self.saw("afterItemsPath", &list(&items));
+            self.saw("afterItemsPath", &list(items.iter()));
         }
         if let Some(quantity) = &map.concurrency {
             self.max_concurrency = Some(Number { field: "MaxConcurrency", quantity }.whole(&on)?);
@@ -131,17 +132,17 @@ impl Inspection {
         self.tolerated_percentage = tolerated.percentage;
         if let Some(selector) = &map.selector {
             let mut selected = Vec::with_capacity(items.len());
-            for (index, item) in (0..).zip(&items) {
-                let facts = Facts { item: Some((index, Arc::clone(item))), ..step.facts() };
+            for (index, item) in (0..).zip(items.iter()) {
+                let facts = Facts { item: Some((index, item)), ..step.facts() };
                 let context = Lazy::new(facts, env.context.entropy());
                 let env = Env { context: &context, ..on };
                 let field = if is_json_path(step.state) { "" } else { "ItemSelector" };
                 selected.push(selector.fill(&env, field)?);
             }
-            self.saw("afterItemSelector", &list(&selected));
+            self.saw("afterItemSelector", &list(selected.into_iter()));
         }
         if map.batcher.is_some() {
-            self.saw("afterItemBatcher", &list(&states::batch(map, &on, items)?));
+            self.saw("afterItemBatcher", &list(states::batch(map, &on, items)?.iter()));
         }
         Ok(())
     }
@@ -187,6 +188,6 @@ impl Inspection {
     }
 }
 
-fn list(items: &[Arc<Value>]) -> Arc<Value> {
-    Arc::new(Value::Array(items.iter().map(|item| Value::clone(item)).collect()))
+fn list(items: impl Iterator<Item = Arc<Value>>) -> Arc<Value> {
+    Arc::new(Value::Array(items.map(Arc::unwrap_or_clone).collect()))
 }

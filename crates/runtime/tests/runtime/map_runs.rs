@@ -1,0 +1,114 @@
+//! Distributed Maps: their results in files, and what a redrive does to their child executions.
+
+use crate::workflows::{TENANT, World, distributed, one};
+use bedplate_core::port::journal::RunQuery;
+use bedplate_engine::workflow::MapRunStatus;
+use bedplate_runtime::{ExecutionStatus, ExecutionSummary};
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A distributed Map that fails for the items 2 and 3, and writes its results.
+fn writing(tolerated: u64, config: Value) -> Value {
+    one(json!({"Type": "Map", "ItemsPath": "$.items", "ToleratedFailureCount": tolerated, "MaxConcurrency": 1,
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "Each",
+            "States": {
+                "Each": {"Type": "Choice", "Default": "Good", "Choices": [
+                    {"Variable": "$.n", "NumericGreaterThan": 1, "Next": "Bad"}]},
+                "Bad": {"Type": "Fail", "Error": "Odd", "Cause": "told to"},
+                "Good": {"Type": "Pass", "Result": [1, 2], "End": true}}},
+        "ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "WriterConfig": config,
+            "Parameters": {"Bucket": "results", "Prefix": "maps/"}}}))
+}
+
+fn items(count: u64) -> Value {
+    json!({"items": (0..count).map(|n| json!({"n": n})).collect::<Vec<_>>()})
+}
+
+fn file(world: &World, key: &str) -> Value {
+    let files = world.tasks.files.lock().expect("no test panics with it");
+    serde_json::from_str(files.get(key).unwrap_or_else(|| panic!("{key} is not among {files:?}"))).expect("it is JSON")
+}
+
+async fn children(world: &World, run: &str) -> Vec<ExecutionSummary> {
+    let query = RunQuery { tenant: TENANT(), name: Some(run.to_owned()), limit: 100, ..RunQuery::default() };
+    world.runtime.list_executions(query).await.expect("a page").executions
+}
+
+#[tokio::test]
+async fn results_are_written_with_a_manifest_and_not_kept_in_the_execution() {
+    let world = World::new();
+    let run = world.start(&writing(5, json!({})), items(4)).await;
+    let view = world.end(run).await;
+    assert_eq!(view.status, ExecutionStatus::Succeeded, "{:?}", view.cause);
+    let now = &view.map_runs[0].now;
+    assert_eq!((now.succeeded, now.failed, now.results_written), (2, 2, 4));
+    let folder = format!("maps/{}", now.arn.rsplit(':').next().expect("it has a last part"));
+    let manifest = format!("{folder}/manifest.json");
+    let details = json!({"MapRunArn": &*now.arn, "ResultWriterDetails": {"Bucket": "results", "Key": &manifest}});
+    assert_eq!(view.output.as_deref(), Some(&details));
+    let manifest = file(&world, &manifest);
+    assert_eq!((&manifest["DestinationBucket"], &manifest["MapRunArn"]), (&json!("results"), &json!(&*now.arn)));
+    let key = |kind: &str| manifest["ResultFiles"][kind][0]["Key"].as_str().expect("it names a file").to_owned();
+    assert_eq!(key("SUCCEEDED"), format!("{folder}/SUCCEEDED_0.json"));
+    assert_eq!(manifest["ResultFiles"]["PENDING"], json!([]));
+    let (good, bad) = (file(&world, &key("SUCCEEDED")), file(&world, &key("FAILED")));
+    let length = world.tasks.files.lock().expect("no test panics with it")[&key("SUCCEEDED")].len();
+    assert_eq!(manifest["ResultFiles"]["SUCCEEDED"][0]["Size"], json!(length));
+    let said = |entry: &Value| (entry["Status"].clone(), entry["Input"].clone(), entry["Output"].clone());
+    assert_eq!(said(&good[0]), (json!("SUCCEEDED"), json!("{\"n\":0}"), json!("[1,2]")));
+    assert_eq!((bad[0]["Error"].clone(), bad[0]["Cause"].clone()), (json!("Odd"), json!("told to")));
+    assert_eq!(bad[1]["RedriveStatus"], json!("REDRIVABLE"));
+}
+
+#[tokio::test]
+async fn a_map_run_that_fails_writes_what_is_pending_too() {
+    let world = World::new();
+    let run = world.start(&writing(0, json!({"Transformation": "FLATTEN", "OutputType": "JSONL"})), items(6)).await;
+    let view = world.end(run).await;
+    assert_eq!(view.error.as_deref(), Some("States.ExceedToleratedFailureThreshold"), "{:?}", view.cause);
+    let folder = format!("maps/{}", view.map_runs[0].now.arn.rsplit(':').next().expect("it has a last part"));
+    let files = world.tasks.files.lock().expect("no test panics with it");
+    let lines = |kind: &str| files[&format!("{folder}/{kind}_0.jsonl")].lines().count();
+    assert_eq!((lines("SUCCEEDED"), lines("FAILED"), lines("PENDING")), (4, 1, 3), "arrays are flattened");
+}
+
+#[tokio::test]
+async fn a_redriven_map_run_repeats_only_the_children_that_failed() {
+    let world = World::new();
+    let each = json!({"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:000000000000:function:f", "End": true});
+    let mut definition = distributed(each, 1);
+    definition["States"]["S"]["ToleratedFailureCount"] = json!(0);
+    world.tasks.fails.store(true, Relaxed);
+    let run = world.start(&definition, json!({"items": ["good", "good", "bad", "good"]})).await;
+    let view = world.end(run).await;
+    assert_eq!(view.map_runs[0].now.status, MapRunStatus::Failed);
+    assert_eq!(world.tasks.calls.load(Relaxed), 3, "the last one has not begun");
+    world.tasks.fails.store(false, Relaxed);
+    world.drive(world.runtime.redrive_execution(&TENANT(), run, Some("k".into()))).await.expect("it is redriven");
+    let view = world.end(run).await;
+    assert_eq!(view.status, ExecutionStatus::Succeeded, "{:?} {:?}", view.error, view.cause);
+    assert_eq!(view.output.as_deref(), Some(&json!([{"n": "good"}, {"n": "good"}, {"n": "bad"}, {"n": "good"}])));
+    assert_eq!(world.tasks.calls.load(Relaxed), 5, "what succeeded is not done again");
+    let now = &view.map_runs[0].now;
+    assert_eq!((now.status, now.redrives), (MapRunStatus::Succeeded, 1));
+    assert_eq!((now.succeeded, now.failed, now.running), (4, 0, 0));
+    let children = children(&world, &now.arn).await;
+    assert_eq!(children.len(), 4, "a redriven child is the same execution");
+    let mut redrives = Vec::new();
+    for child in &children {
+        redrives.push(world.view(child.run).await.redrive_count);
+    }
+    redrives.sort_unstable();
+    assert_eq!(redrives, [0, 0, 0, 1]);
+}
+
+#[tokio::test]
+async fn results_that_are_written_nowhere_are_flattened_in_the_output() {
+    let world = World::new();
+    let mut definition = writing(0, json!({"Transformation": "FLATTEN"}));
+    definition["States"]["S"]["ResultWriter"] = json!({"WriterConfig": {"Transformation": "FLATTEN"}});
+    let run = world.start(&definition, items(2)).await;
+    let view = world.end(run).await;
+    assert_eq!(view.output.as_deref(), Some(&json!([1, 2, 1, 2])), "{:?}", view.cause);
+    assert!(world.tasks.files.lock().expect("no test panics with it").is_empty());
+}
