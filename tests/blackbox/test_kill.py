@@ -10,11 +10,10 @@ import json
 import os
 import random
 import shutil
-import threading
 import time
 
 import pytest
-import requests
+from clients import Clients
 from harness import PROJECTS, name
 from receiver import Receiver
 
@@ -41,19 +40,12 @@ def project(tmp_path, receiver):
     return folder
 
 
-class Load:
-    """Clients that start turns until they are told to stop, and repeat a start until they know that it was taken."""
+class Load(Clients):
+    """Clients that start turns."""
 
     def __init__(self, server, seed):
-        self.server = server
-        self.stopping = threading.Event()
-        self.lock = threading.Lock()
         self.acknowledged = []
-        self.faults = []
-        self.repeats = 0
-        self.threads = [threading.Thread(target=self.client, args=(random.Random(seed + n),)) for n in range(CLIENTS)]
-        for thread in self.threads:
-            thread.start()
+        super().__init__(server, seed, CLIENTS)
 
     def client(self, chance):
         while not self.stopping.is_set():
@@ -66,32 +58,10 @@ class Load:
 
     def start_one(self, session, background):
         key, body = name("key"), {"input": "Go", "session_id": session, "user_id": "load", "background": background}
-        while True:
-            try:
-                answer = requests.post(
-                    f"{self.server.url}/v1/agents/worker/invoke", json=body, headers={"idempotency-key": key}, timeout=120)
-            except requests.RequestException:
-                # Killed: whether it was taken is not known, so it is sent again under the same key.
-                self.repeats += 1
-                if self.stopping.is_set() and self.server.process.poll() is not None:
-                    return
-                time.sleep(0.01)
-                continue
+        turn = self.insist("/v1/agents/worker/invoke", key, body)
+        if turn:
             with self.lock:
-                if answer.status_code in (200, 202):
-                    turn = answer.json()
-                    self.acknowledged.append((session, key, turn["run_id"], turn["turn"]))
-                elif answer.status_code != 503:
-                    self.faults.append((answer.status_code, answer.text))
-            if answer.status_code != 503:
-                return
-            time.sleep(0.01)
-
-    def stop(self):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(180)
-            assert not thread.is_alive(), "a client still waits for an answer"
+                self.acknowledged.append((session, key, turn["run_id"], turn["turn"]))
 
 
 def questions(server):

@@ -9,11 +9,10 @@ import heapq
 import os
 import random
 import shutil
-import threading
 import time
 
 import pytest
-import requests
+from clients import Clients
 from harness import PROJECTS, name
 from receiver import Receiver
 
@@ -29,23 +28,16 @@ def receiver():
     receiver.close()
 
 
-class Load:
-    """Clients that together keep so many executions under way, and repeat a start until they know that it was taken."""
+class Load(Clients):
+    """Clients that together keep so many executions under way."""
 
     def __init__(self, server, seed):
-        self.server = server
-        self.stopping = threading.Event()
-        self.lock = threading.Lock()
         # By id: the execution's number.
         self.acknowledged = {}
         self.asked = 0
-        self.repeats = 0
-        self.faults = []
         # When each ends at the earliest.
         self.ends = []
-        self.threads = [threading.Thread(target=self.client, args=(random.Random(seed + n),)) for n in range(CLIENTS)]
-        for thread in self.threads:
-            thread.start()
+        super().__init__(server, seed, CLIENTS)
 
     def under_way(self):
         with self.lock:
@@ -64,34 +56,12 @@ class Load:
         with self.lock:
             self.asked += 1
             number = self.asked
-        key, body = name("key"), {"input": {"number": number, "seconds": seconds}}
-        while True:
-            try:
-                answer = requests.post(
-                    f"{self.server.url}/v1/workflows/durable/executions", json=body, headers={"idempotency-key": key}, timeout=60)
-            except requests.RequestException:
-                # Killed: whether it was taken is not known, so it is sent again under the same key.
-                self.repeats += 1
-                if self.stopping.is_set() and self.server.process.poll() is not None:
-                    return
-                time.sleep(0.01)
-                continue
-            if answer.status_code == 503:
-                time.sleep(0.01)
-                continue
+        body = {"input": {"number": number, "seconds": seconds}}
+        started = self.insist("/v1/workflows/durable/executions", name("key"), body)
+        if started:
             with self.lock:
-                if answer.status_code in (200, 202):
-                    self.acknowledged[answer.json()["id"]] = number
-                    heapq.heappush(self.ends, time.monotonic() + seconds)
-                else:
-                    self.faults.append((answer.status_code, answer.text))
-            return
-
-    def stop(self):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join(180)
-            assert not thread.is_alive(), "a client still waits for an answer"
+                self.acknowledged[started["id"]] = number
+                heapq.heappush(self.ends, time.monotonic() + seconds)
 
 
 def statuses(server):
@@ -108,9 +78,9 @@ def statuses(server):
 def settled(server):
     deadline = time.monotonic() + 180
     while True:
-        found = statuses(server)
-        if "RUNNING" not in found.values() or time.monotonic() > deadline:
-            return found
+        if "RUNNING" not in statuses(server).values() or time.monotonic() > deadline:
+            # One that ended meanwhile moved to a page that was read already, so all are read again.
+            return statuses(server)
         time.sleep(0.5)
 
 
