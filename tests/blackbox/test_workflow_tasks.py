@@ -243,6 +243,19 @@ def test_a_map_reads_its_items_from_an_object_and_writes_its_results(server, flo
     found = flows.end(flows.start(definition, {}))
     assert found["status"] == "SUCCEEDED", found
     assert json.loads(found["output"]) == list(range(300))
+    definition["States"]["Each"]["ResultWriter"] = {
+        "Resource": "arn:aws:states:::s3:putObject", "WriterConfig": {"Transformation": "COMPACT", "OutputType": "JSONL"},
+        "Parameters": {"Bucket": "local", "Prefix": "results"}}
+    found = flows.end(flows.start(definition, {}))
+    assert found["status"] == "SUCCEEDED", found
+    details = json.loads(found["output"])["ResultWriterDetails"]
+    assert details["Bucket"] == "local"
+    manifest = json.loads((objects / details["Key"]).read_text())
+    assert (manifest["ResultFiles"]["FAILED"], manifest["ResultFiles"]["PENDING"]) == ([], [])
+    (written,) = manifest["ResultFiles"]["SUCCEEDED"]
+    file = objects / written["Key"]
+    assert file.stat().st_size == written["Size"]
+    assert [json.loads(line) for line in file.read_text().splitlines()] == list(range(300))
 
 
 def slow(flows, tmp_path, function):
