@@ -110,18 +110,6 @@ impl Call {
     pub(crate) fn with_asked(self, asked: Asked) -> Self {
         Self { asked: Form::of(asked), ..self }
     }
-
-    /// Returns the request in core form for whoever consumes the call; it is copied only if somebody else holds it.
-    ///
-    /// # Errors
-    /// See [`Call::core`].
-    pub(crate) fn into_core(self) -> Result<ModelRequest, ModelError> {
-        let request = match self.asked {
-            Form::Core(request) => request,
-            Form::Raw(_) => Arc::clone(self.core()?),
-        };
-        Ok(Arc::try_unwrap(request).unwrap_or_else(|shared| (*shared).clone()))
-    }
 }
 
 /// What a service of a stack returns.

@@ -192,8 +192,8 @@ impl Model for Gateway {
         }
     }
 
-    fn describe(&self, route: &str) -> Option<ModelInfo> {
-        self.entry(route).map(|entry| (*entry.described.info()).clone())
+    fn describe(&self, route: &str) -> Option<Arc<ModelInfo>> {
+        self.entry(route).map(|entry| entry.described.info())
     }
 
     fn routes(&self) -> Vec<String> {

@@ -78,19 +78,18 @@ impl Target {
                 return self.held(opening, deadline);
             }
         }
-        let mut request = match call.into_core() {
+        let request = match call.core().map(Arc::clone) {
             Ok(request) => request,
             Err(error) => return Box::pin(std::future::ready(Err(error))),
         };
-        request.model.clone_from(&self.info.model);
+        // A request that nobody else holds is changed in place by a provider that sends it.
+        drop(call);
         if !request.params.extra.is_empty() {
             let untranslated = untranslated(&request.params, self.provider.dialect());
             notes.note(|noted| noted.untranslated = untranslated);
         }
-        if let Some(most) = self.max_tokens {
-            request.params.max_tokens = Some(request.params.max_tokens.map_or(most, |wanted| wanted.min(most)));
-        }
-        let opening = self.provider.call(ProviderCall { request, run, stream });
+        let (model, max_tokens) = (self.info.model.clone(), self.max_tokens);
+        let opening = self.provider.call(ProviderCall { request, model, max_tokens, run, stream });
         self.held(Box::pin(async move { opening.await.map(Answer::Events) }), deadline)
     }
 

@@ -79,7 +79,7 @@ impl Model for Looping {
         Box::pin(std::future::ready(Err(only_core())))
     }
 
-    fn describe(&self, _route: &str) -> Option<ModelInfo> {
+    fn describe(&self, _route: &str) -> Option<Arc<ModelInfo>> {
         None
     }
 

@@ -19,7 +19,10 @@ use bedplate_engine::{
     definition::Definition,
     machine::{Context, Machine},
 };
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 /// How many entries are read at once.
 const PAGE: usize = 256;
@@ -133,8 +136,9 @@ pub(crate) async fn copy<S>(
     run: NewRun,
     mut batch: Batch,
 ) -> Result<Head, AppendError> {
-    let own = std::mem::replace(&mut batch.events, cut.rest);
-    batch.events.extend(own);
+    let mut events = cut.rest;
+    events.extend(Arc::unwrap_or_clone(batch.events));
+    batch.events = Arc::new(events);
     match cut.whole {
         0 => journal.create(run, batch).await,
         whole => journal.fork(from, whole, run, batch).await,

@@ -158,7 +158,7 @@ fn small_event(call: u64) -> Event {
 fn batch(events: Vec<Event>) -> Batch {
     Batch {
         at: Timestamp(1_700_000_000_000),
-        events,
+        events: events.into(),
         status: RunStatus::Idle,
         wake_at: None,
         title: None,

@@ -97,9 +97,9 @@ impl Model for Fixed {
         Box::pin(async { Err(ModelError::new(ModelErrorKind::InvalidRequest, "none")) })
     }
 
-    fn describe(&self, route: &str) -> Option<ModelInfo> {
+    fn describe(&self, route: &str) -> Option<Arc<ModelInfo>> {
         let info = ModelInfo { provider: "p".into(), model: "m".into(), foundation_model: false, price: None };
-        (route == "default").then_some(info)
+        (route == "default").then(|| info.into())
     }
 
     fn routes(&self) -> Vec<String> {

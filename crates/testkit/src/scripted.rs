@@ -65,8 +65,9 @@ impl Model for ScriptedModel {
         Box::pin(std::future::ready(Err(no_embeddings())))
     }
 
-    fn describe(&self, _route: &str) -> Option<ModelInfo> {
-        Some(ModelInfo { provider: "scripted".into(), model: "scripted".into(), foundation_model: false, price: None })
+    fn describe(&self, _route: &str) -> Option<Arc<ModelInfo>> {
+        let (provider, model) = ("scripted".into(), "scripted".into());
+        Some(Arc::new(ModelInfo { provider, model, foundation_model: false, price: None }))
     }
 
     fn routes(&self) -> Vec<String> {

@@ -8,6 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The largest payload that stays inside a batch, in bytes of its encoding; a larger event becomes a blob.
 pub const MAX_INLINE_BYTES: usize = 32 * 1024;
@@ -132,7 +133,8 @@ pub struct Batch {
     pub at: Timestamp,
     /// The events, in order. They get the positions after the head's. None at all is allowed in [`Journal::append`]:
     /// then only `status`, `wake_at` and the consumed signals change (a stale signal, a claim that had nothing to do).
-    pub events: Vec<Event>,
+    /// Shared, because whoever appends keeps them to try again and to show them after the commit.
+    pub events: Arc<Vec<Event>>,
     /// The run's new state.
     pub status: RunStatus,
     /// When somebody must look at it next.

@@ -453,7 +453,7 @@ pub trait Model: Send + Sync {
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>>;
 
     /// Returns what stands behind `route` now; none when there is no such route.
-    fn describe(&self, route: &str) -> Option<ModelInfo>;
+    fn describe(&self, route: &str) -> Option<Arc<ModelInfo>>;
 
     /// Returns the names of all routes, sorted.
     fn routes(&self) -> Vec<String>;

@@ -45,12 +45,12 @@ impl Provider for Anthropic {
         anthropic_messages::NAME
     }
 
-    fn call(&self, call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
+    fn call(&self, mut call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
         let (upstream, uri) = (Arc::clone(&self.upstream), self.uri.clone());
         Box::pin(async move {
             let stream = call.stream;
             let options = EncodeOptions { stream, ..EncodeOptions::default() };
-            let (request, names) = anthropic_messages::encode_request(&call.request, options)
+            let (request, names) = anthropic_messages::encode_request(call.to_send(), options)
                 .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
             let sending = Sending { uri, body: request.to_json().into(), stream, headers: Vec::new() };
             upstream.events(sending, named_reader(names)).await

@@ -71,15 +71,15 @@ impl Provider for Bedrock {
         bedrock_converse::NAME
     }
 
-    fn call(&self, call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
+    fn call(&self, mut call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
         let upstream = Arc::clone(&self.upstream);
-        let uri = self.uri(&call.request.model, if call.stream { "converse-stream" } else { "converse" });
+        let uri = self.uri(&call.model, if call.stream { "converse-stream" } else { "converse" });
         Box::pin(async move {
-            let (request, names) = bedrock_converse::encode_request(&call.request)
+            let (request, names) = bedrock_converse::encode_request(call.to_send())
                 .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
             let sending =
                 Sending { uri: uri?, body: request.to_json().into(), stream: call.stream, headers: Vec::new() };
-            upstream.events(sending, reader(names, call.request.model)).await
+            upstream.events(sending, reader(names, call.model)).await
         })
     }
 

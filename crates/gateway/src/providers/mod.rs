@@ -27,12 +27,30 @@ use bedplate_core::{
 use bedplate_dialects::DecodeError;
 use std::sync::Arc;
 
-/// A call as a provider gets it: `request.model` is the provider's own id of the model.
+/// A call as a provider gets it.
 pub(crate) struct ProviderCall {
-    pub(crate) request: ModelRequest,
+    /// What is asked, as the layers above left it; a provider that sends it takes [`ProviderCall::to_send`].
+    pub(crate) request: Arc<ModelRequest>,
+    /// The provider's own id of the model.
+    pub(crate) model: String,
+    /// How long a reply the model's configuration allows, in tokens.
+    pub(crate) max_tokens: Option<u32>,
     pub(crate) run: Option<RunId>,
     /// Whether the reply is wanted piece by piece.
     pub(crate) stream: bool,
+}
+
+impl ProviderCall {
+    /// Returns the request with the provider's id of the model and the model's limit in it; it is copied only if
+    /// somebody else holds it.
+    pub(crate) fn to_send(&mut self) -> &ModelRequest {
+        let request = Arc::make_mut(&mut self.request);
+        request.model.clone_from(&self.model);
+        if let Some(most) = self.max_tokens {
+            request.params.max_tokens = Some(request.params.max_tokens.map_or(most, |wanted| wanted.min(most)));
+        }
+        request
+    }
 }
 
 /// A call for embeddings as a provider gets it.

@@ -117,11 +117,11 @@ impl Provider for Compatible {
         openai_chat::NAME
     }
 
-    fn call(&self, call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
+    fn call(&self, mut call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
         let (upstream, uri, framed) = (Arc::clone(&self.upstream), self.uri(call.stream), self.framed);
         let encode = EncodeOptions { max_tokens_field: self.max_tokens, stream: call.stream, extensions: false };
         Box::pin(async move {
-            let (request, names) = openai_chat::encode_request(&call.request, encode)
+            let (request, names) = openai_chat::encode_request(call.to_send(), encode)
                 .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
             let sending = Sending { uri, body: request.to_json().into(), stream: call.stream, headers: Vec::new() };
             upstream.events(sending, reader(names, framed)).await

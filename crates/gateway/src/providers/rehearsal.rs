@@ -25,8 +25,8 @@ impl Provider for Rehearsal {
         None
     }
 
-    fn call(&self, call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
-        let reply = bedplate_rehearsal::reply(&call.request, self.clock.now());
+    fn call(&self, mut call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
+        let reply = bedplate_rehearsal::reply(call.to_send(), self.clock.now());
         let events: Events = Box::pin(stream::iter(in_words(reply).into_iter().map(Ok)));
         Box::pin(std::future::ready(Ok(events)))
     }

@@ -49,7 +49,7 @@ async fn auto_is_swapped_while_the_gateway_serves() {
     assert_eq!(reply(&gateway, hello()).await.unwrap().message.text(), "real");
     gateway.reload(Config { routes: [("other".to_owned(), "auto".into())].into(), ..Config::default() }).unwrap();
     assert_eq!(
-        (gateway.describe("default"), gateway.describe("other").unwrap().provider),
+        (gateway.describe("default"), gateway.describe("other").unwrap().provider.clone()),
         (None, "scripted".to_owned())
     );
 }

@@ -7,7 +7,7 @@ use bedplate_core::{
     id::Seq,
     port::journal::{AppendError, Batch, Expected, NewRun},
 };
-use std::{future::poll_fn, task::Poll, time::Duration};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 /// How long a store that fails is left alone at first and at most.
 pub(crate) const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -32,7 +32,7 @@ impl<M: Driven> Actor<M> {
                 Ok(seq) => {
                     loaded.seq = seq;
                     loaded.exists = true;
-                    return Ok(batch.events);
+                    return Ok(Arc::unwrap_or_clone(batch.events));
                 }
                 Err(error) => error,
             };
@@ -41,7 +41,7 @@ impl<M: Driven> Actor<M> {
                 AppendError::Conflict => {
                     if failures > 0 && self.is_written(loaded, &batch).await {
                         loaded.seq += batch.events.len() as u64;
-                        return Ok(batch.events);
+                        return Ok(Arc::unwrap_or_clone(batch.events));
                     }
                     if self.adopt_own_claim(loaded).await {
                         continue;
@@ -125,7 +125,7 @@ impl<M: Driven> Actor<M> {
             match self.shared.options.journal.read(loaded.run, loaded.seq, batch.events.len().max(1)).await {
                 Ok(entries) => {
                     let ours = |(entry, event): (&Entry, &Event)| entry.at == batch.at && entry.event == *event;
-                    return entries.len() >= batch.events.len() && entries.iter().zip(&batch.events).all(ours);
+                    return entries.len() >= batch.events.len() && entries.iter().zip(&*batch.events).all(ours);
                 }
                 Err(_) if self.shared.is_stopping() => return false,
                 Err(_) => pause = self.back_off(pause).await,

@@ -227,7 +227,7 @@ impl<M: Driven> Actor<M> {
         let batch = Batch {
             at: now,
             title: M::title(&loaded.state, &plan.events),
-            events: std::mem::take(&mut plan.events),
+            events: Arc::new(std::mem::take(&mut plan.events)),
             status: M::status(&loaded.state),
             wake_at,
             consumed: std::mem::take(&mut plan.consumed),

@@ -81,7 +81,7 @@ impl Runtime {
         let forked = Forked { from: run, at: place.at, session: execution.to_string() };
         let batch = Batch {
             at: now,
-            events: vec![Event::Forked(forked), Event::Workflow(own)],
+            events: Arc::new(vec![Event::Forked(forked), Event::Workflow(own)]),
             status: RunStatus::Running,
             wake_at: Some(now),
             title: Some(name.to_string()),

@@ -15,6 +15,7 @@ use bedplate_core::{
     },
 };
 use bedplate_engine::{agent::Agent, machine::Machine};
+use std::sync::Arc;
 
 impl Runtime {
     /// Returns a run as it stands, or as it stood at position `at`.
@@ -88,7 +89,7 @@ impl Runtime {
         let status = Agent::status(state);
         let batch = Batch {
             at: now,
-            events: vec![forked],
+            events: Arc::new(vec![forked]),
             status,
             wake_at: if status == RunStatus::Running { Some(now) } else { Agent::wake_at(state) },
             title: Some(head.title.clone()),

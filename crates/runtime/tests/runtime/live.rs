@@ -51,7 +51,7 @@ impl Model for Slow {
         Box::pin(std::future::ready(Err(scripted::no_embeddings())))
     }
 
-    fn describe(&self, _route: &str) -> Option<ModelInfo> {
+    fn describe(&self, _route: &str) -> Option<Arc<ModelInfo>> {
         None
     }
 

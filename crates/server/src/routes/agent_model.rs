@@ -59,7 +59,7 @@ pub(crate) struct Turn {
     identity: Identity,
     agent: String,
     started: Started,
-    info: Option<ModelInfo>,
+    info: Option<Arc<ModelInfo>>,
     ignored: Vec<String>,
     live: Subscription,
     /// What waits for a person in the end.
@@ -407,7 +407,7 @@ impl Said {
         mut self,
         started: &Started,
         result: TurnResult,
-        info: Option<ModelInfo>,
+        info: Option<Arc<ModelInfo>>,
         waits: &Waits,
     ) -> Result<Vec<ModelEvent>, ModelError> {
         let mut out = Vec::new();
@@ -458,7 +458,7 @@ impl Said {
             usage: result.usage,
             cost: Some(result.cost),
             model: result.model,
-            provider: info.map(|info| info.provider).unwrap_or_default(),
+            provider: info.map(|info| info.provider.clone()).unwrap_or_default(),
         })));
         Ok(out)
     }

@@ -25,7 +25,7 @@ use bedplate_core::{
 };
 use bedplate_runtime::{RunError, StartError, StartTurn, Started, TurnResult, TurnState};
 use serde::Deserialize;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
 /// A turn of an agent.
@@ -117,9 +117,10 @@ impl From<PolicyBody> for SessionPolicy {
     }
 }
 
-impl From<ModelInfo> for ModelBody {
-    fn from(info: ModelInfo) -> Self {
-        Self { provider: info.provider, model: info.model, foundation_model: info.foundation_model }
+impl From<Arc<ModelInfo>> for ModelBody {
+    fn from(info: Arc<ModelInfo>) -> Self {
+        let ModelInfo { provider, model, foundation_model, .. } = Arc::unwrap_or_clone(info);
+        Self { provider, model, foundation_model }
     }
 }
 

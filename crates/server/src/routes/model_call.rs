@@ -102,11 +102,11 @@ impl About {
     /// Returns what is told of a call of an agent: the model behind it, what of the request it will not see, and more.
     pub(crate) fn of_agent(
         asked: String,
-        info: Option<ModelInfo>,
+        info: Option<Arc<ModelInfo>>,
         untranslated: Vec<String>,
         told: Vec<(&'static str, String)>,
     ) -> Self {
-        let noted = Noted { info: info.map(Arc::new), untranslated, ..Noted::default() };
+        let noted = Noted { info, untranslated, ..Noted::default() };
         Self { asked, notes: Arc::new(Notes::of(noted)), told }
     }
 

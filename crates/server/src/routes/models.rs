@@ -96,8 +96,8 @@ fn of_route(app: &App, route: &str, id: String) -> Option<ModelEntry> {
         kind: "model",
         created: 0,
         created_at: "1970-01-01T00:00:00Z",
-        owned_by: info.provider,
-        model: info.model,
+        owned_by: info.provider.clone(),
+        model: info.model.clone(),
         foundation_model: info.foundation_model,
     })
 }

@@ -122,7 +122,7 @@ fn event(seq: u64) -> Event {
 fn batch(seq: u64) -> Batch {
     Batch {
         at: Timestamp(1),
-        events: vec![event(seq)],
+        events: vec![event(seq)].into(),
         status: RunStatus::Running,
         wake_at: Some(Timestamp(2)),
         title: None,

@@ -27,7 +27,7 @@ fn batch(note: &str) -> Batch {
     let answer = QuestionAnswered { call: 1, approved: true, by: None, note: Some(note.into()) };
     Batch {
         at: Timestamp(1),
-        events: vec![Event::QuestionAnswered(answer)],
+        events: vec![Event::QuestionAnswered(answer)].into(),
         status: RunStatus::Running,
         wake_at: None,
         title: None,

@@ -58,7 +58,7 @@ async fn a_file_of_version_1_is_read_and_goes_on() {
     assert_eq!(due.iter().map(|head| head.run.id).collect::<Vec<_>>(), [head.run.id], "work of the old process");
     let batch = Batch {
         at: Timestamp(1_700_000_100_000),
-        events: vec![entries[39].event.clone()],
+        events: vec![entries[39].event.clone()].into(),
         status: RunStatus::Idle,
         wake_at: None,
         title: None,

@@ -18,7 +18,7 @@ use bedplate_core::{
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -72,8 +72,9 @@ impl Model for SimModel {
         Box::pin(std::future::ready(Err(no_embeddings())))
     }
 
-    fn describe(&self, _route: &str) -> Option<ModelInfo> {
-        Some(ModelInfo { provider: "sim".into(), model: "sim".into(), foundation_model: false, price: None })
+    fn describe(&self, _route: &str) -> Option<Arc<ModelInfo>> {
+        let (provider, model) = ("sim".into(), "sim".into());
+        Some(Arc::new(ModelInfo { provider, model, foundation_model: false, price: None }))
     }
 
     fn routes(&self) -> Vec<String> {

@@ -45,7 +45,7 @@ pub(super) fn events(count: u64) -> Vec<Event> {
 pub(super) fn batch(at: i64, events: Vec<Event>) -> Batch {
     Batch {
         at: Timestamp(at),
-        events,
+        events: events.into(),
         status: RunStatus::Idle,
         wake_at: None,
         title: None,
