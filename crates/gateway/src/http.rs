@@ -1,10 +1,17 @@
 //! The HTTP client that all providers share: pooled connections, TLS, and time-outs for connecting only.
 
-use crate::config::{ConfigError, Timeouts};
+use crate::{
+    config::{ConfigError, Timeouts},
+    http1,
+};
 use bedplate_core::port::model::{ModelError, ModelErrorKind};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Method, Request, Response, Uri, body::Incoming, header::HeaderMap};
+use hyper::{
+    Method, Request, Response, Uri,
+    body::{Body, Frame, SizeHint},
+    header::HeaderMap,
+};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -14,13 +21,27 @@ use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 /// A client; clones share its connections.
 #[derive(Clone)]
 pub(crate) struct HttpClient {
+    /// For `https`.
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    /// For `http`.
+    plain: http1::Client,
     pub(crate) timeouts: Timeouts,
+}
+
+/// The body of an answer. Dropping it before its end closes the connection, or the stream in it.
+pub(crate) enum Incoming {
+    Shared(hyper::body::Incoming),
+    Plain(http1::Body),
 }
 
 impl HttpClient {
@@ -30,6 +51,7 @@ impl HttpClient {
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(timeouts.connect));
+        let plain = http1::Client::new(tcp.clone());
         let tls = HttpsConnectorBuilder::new()
             .with_tls_config(tls_config(extra_roots))
             .https_or_http()
@@ -37,7 +59,7 @@ impl HttpClient {
             .wrap_connector(tcp);
         let client =
             Client::builder(TokioExecutor::new()).pool_idle_timeout(POOL_IDLE).pool_timer(TokioTimer::new()).build(tls);
-        Self { client, timeouts }
+        Self { client, plain, timeouts }
     }
 
     /// Sends a request and returns the head of the answer. The caller bounds the time.
@@ -48,20 +70,54 @@ impl HttpClient {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<Incoming>, ModelError> {
+        if uri.scheme_str() == Some("http") {
+            let answer = self.plain.send(&method, &uri, &headers, &body).await;
+            let unreached = |failure: &http1::Failure| matches!(failure, http1::Failure::Connect(_));
+            return answer.map(|answer| answer.map(Incoming::Plain)).map_err(|error| failed(unreached(&error), &error));
+        }
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        self.client.request(request).await.map_err(|error| {
-            // The error's own words may hold an internal address, so they go to the log alone.
-            tracing::debug!(error = %Causes(&error), "a request to a provider failed");
-            let message = if error.is_connect() {
-                "no connection to the provider could be made"
-            } else {
-                "the connection to the provider broke before it answered"
-            };
-            ModelError::new(ModelErrorKind::Unavailable, message)
-        })
+        let answer = self.client.request(request).await.map_err(|error| failed(error.is_connect(), &error))?;
+        Ok(answer.map(Incoming::Shared))
+    }
+}
+
+fn failed(unreached: bool, error: &(dyn std::error::Error + 'static)) -> ModelError {
+    // The error's own words may hold an internal address, so they go to the log alone.
+    tracing::debug!(error = %Causes(error), "a request to a provider failed");
+    let message = if unreached {
+        "no connection to the provider could be made"
+    } else {
+        "the connection to the provider broke before it answered"
+    };
+    ModelError::new(ModelErrorKind::Unavailable, message)
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.get_mut() {
+            Self::Shared(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+            Self::Plain(body) => Pin::new(body).poll_frame(context).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Shared(body) => body.is_end_stream(),
+            Self::Plain(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Shared(body) => body.size_hint(),
+            Self::Plain(body) => body.size_hint(),
+        }
     }
 }
 

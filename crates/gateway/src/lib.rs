@@ -15,6 +15,7 @@ mod control;
 pub mod discover;
 mod gateway;
 mod http;
+mod http1;
 mod limit;
 pub mod policy;
 mod prices;

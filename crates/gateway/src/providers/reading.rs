@@ -1,12 +1,12 @@
 //! Reading of a provider's reply as it comes: with time-outs, into events or as it is.
 
 use super::upstream::{Upstream, no_answer};
-use crate::config::Timeouts;
+use crate::{config::Timeouts, http::Incoming};
 use bedplate_core::port::model::{ModelError, ModelErrorKind, ModelEvent, RawEnd, RawPiece};
 use bedplate_dialects::{StreamDecoder, StreamError, raw::RawWatch};
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, Stream, future::poll_fn};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use std::{
     collections::VecDeque,
     pin::Pin,

@@ -4,7 +4,11 @@ use super::{
     aws::Signer,
     reading::{Body, EventReading, RawReading},
 };
-use crate::{config::ConfigError, http::HttpClient, secret::Secret};
+use crate::{
+    config::ConfigError,
+    http::{HttpClient, Incoming},
+    secret::Secret,
+};
 use bedplate_core::port::{
     clock::Clock,
     model::{Answer, Events, ModelError, ModelErrorKind, ModelEvent, ModelReply, RawBody, RawEnd, RawReply},
@@ -14,7 +18,6 @@ use bytes::Bytes;
 use futures::stream;
 use hyper::{
     Method, Response, Uri,
-    body::Incoming,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 use std::{
