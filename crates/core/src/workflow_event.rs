@@ -565,20 +565,4 @@ mod tests {
             assert_eq!(serde_json::from_str::<WorkflowEvent>(&text).ok(), Some(exited));
         }
     }
-
-    #[test]
-    fn a_fork_that_says_the_least_is_read_and_one_that_says_all_loses_nothing() {
-        let least = r#"{"forked":{"execution":"arn","name":"n"}}"#;
-        let read: WorkflowEvent = serde_json::from_str(least).expect("what is absent has a default");
-        assert_eq!(serde_json::to_string(&read).expect("it has a text"), least);
-        let all = WorkflowEvent::Forked(ExecutionForked {
-            execution: "arn".into(),
-            name: "n".into(),
-            deadline: Some(Timestamp(7)),
-            definition: Some(ContentHash::of(b"{}")),
-            input: Some(OtherInput { branch: 3, value: Arc::new(Value::Null) }),
-        });
-        let text = serde_json::to_string(&all).expect("it has a text");
-        assert_eq!(serde_json::from_str::<WorkflowEvent>(&text).ok(), Some(all));
-    }
 }

@@ -108,42 +108,31 @@ export function canvas(draft, shell) {
     const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
     line.setAttribute("class", "stretch");
     svg.append(line);
-    follow((event) => {
+    const move = (/** @type {PointerEvent} */ event) => {
       const to = place(event);
       line.setAttribute("d", `M${begin.x} ${begin.y}L${to.x} ${to.y}`);
-      return true;
-    }, (event) => {
-      line.remove();
-      const target = event && faceAt(event)?.dataset.state;
-      if (target && target !== name) link(name, target);
-    });
-  }
-
-  /**
-   * Follows the pointer until it is let go, and marks the state under it.
-   * @param {(event: PointerEvent) => boolean} move whether it is a drag already
-   * @param {(event: PointerEvent | null) => void} end null: it was taken away
-   */
-  function follow(move, end) {
+      aim(event);
+    };
     /** @type {Element | null} */
     let over = null;
-    const moved = (/** @type {PointerEvent} */ event) => {
-      if (!move(event)) return;
+    const aim = (/** @type {PointerEvent} */ event) => {
       const next = faceAt(event);
       if (over !== next) over?.classList.remove("aim");
       next?.classList.add("aim");
       over = next;
     };
-    const ended = (/** @type {PointerEvent} */ event) => {
-      window.removeEventListener("pointermove", moved);
-      window.removeEventListener("pointerup", ended);
-      window.removeEventListener("pointercancel", ended);
+    const end = (/** @type {PointerEvent} */ event) => {
+      window.removeEventListener("pointermove", move);
+      window.removeEventListener("pointerup", end);
+      window.removeEventListener("pointercancel", end);
+      line.remove();
       over?.classList.remove("aim");
-      end(event.type === "pointerup" ? event : null);
+      const target = event.type === "pointerup" ? faceAt(event)?.dataset.state : undefined;
+      if (target && target !== name) link(name, target);
     };
-    window.addEventListener("pointermove", moved);
-    window.addEventListener("pointerup", ended);
-    window.addEventListener("pointercancel", ended);
+    window.addEventListener("pointermove", move);
+    window.addEventListener("pointerup", end);
+    window.addEventListener("pointercancel", end);
   }
 
   /** Returns the state under the pointer. @param {PointerEvent} event */
@@ -162,8 +151,10 @@ export function canvas(draft, shell) {
       if (down.button) return;
       /** @type {HTMLElement | null} */
       let ghost = null;
-      follow((event) => {
-        if (!ghost && Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) < DRAG) return false;
+      /** @type {Element | null} */
+      let over = null;
+      const move = (/** @type {PointerEvent} */ event) => {
+        if (!ghost && Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) < DRAG) return;
         if (!ghost) {
           ghost = document.createElement("div");
           ghost.className = "ghost";
@@ -171,14 +162,25 @@ export function canvas(draft, shell) {
           document.body.append(ghost);
         }
         ghost.style.translate = `${event.clientX + 8}px ${event.clientY + 8}px`;
-        return true;
-      }, (event) => {
+        const next = faceAt(event);
+        if (over !== next) over?.classList.remove("aim");
+        next?.classList.add("aim");
+        over = next;
+      };
+      const end = (/** @type {PointerEvent} */ event) => {
+        window.removeEventListener("pointermove", move);
+        window.removeEventListener("pointerup", end);
+        window.removeEventListener("pointercancel", end);
+        over?.classList.remove("aim");
         if (!ghost) return;
         ghost.remove();
-        const target = event && faceAt(event)?.dataset.state;
+        const target = event.type === "pointerup" ? faceAt(event)?.dataset.state : undefined;
         if (target) place(type, target);
-        else if (event && document.elementFromPoint(event.clientX, event.clientY)?.closest(".canvas")) place(type);
-      });
+        else if (event.type === "pointerup" && document.elementFromPoint(event.clientX, event.clientY)?.closest(".canvas")) place(type);
+      };
+      window.addEventListener("pointermove", move);
+      window.addEventListener("pointerup", end);
+      window.addEventListener("pointercancel", end);
     });
   }
 
