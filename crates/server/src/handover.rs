@@ -73,7 +73,9 @@ impl Line {
             {
                 return Poll::Ready((socket.into_inner(), body));
             }
-            inner.waker = Some(cx.waker().clone());
+            if !inner.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                inner.waker = Some(cx.waker().clone());
+            }
             Poll::Pending
         })
         .await

@@ -1,16 +1,27 @@
-//! The outermost layer: request ids, host and origin checks, CORS, rendering of errors, counting.
+//! What is done around every handler: request ids, host and origin checks, CORS, signatures, rendering of errors,
+//! counting; a body that pauses and a handler that panics end with an error.
 
 use crate::{
     App,
     error::{self, ApiError, Shape},
+    sigv4,
 };
 use axum::{
+    body::Body,
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::time::Instant;
+use futures::FutureExt;
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
+use tower_http::timeout::TimeoutBody;
+
+/// How long the body of a request may pause.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -32,12 +43,26 @@ pub(crate) async fn wrap(
     let response = match app.0.options.access.check_source(&method, request.headers(), request.uri()) {
         Err(error) => error.into_response(),
         Ok(()) if method == Method::OPTIONS && origin.is_some() => StatusCode::NO_CONTENT.into_response(),
-        Ok(()) => next.run(request).await,
+        Ok(()) => handled(&app, request, next).await,
     };
     let mut response = rendered(response, shape, &id);
     decorate(&app, response.headers_mut(), origin, &id);
     app.0.metrics.count_request(&method, &route, response.status(), started.elapsed());
     response
+}
+
+async fn handled(app: &App, request: Request, next: Next) -> Response {
+    let request = request.map(|body| Body::new(TimeoutBody::new(BODY_TIMEOUT, body)));
+    let handling = async {
+        match sigv4::verified(app, request).await {
+            Ok(request) => next.run(request).await,
+            Err(error) => error.into_response(),
+        }
+    };
+    AssertUnwindSafe(handling).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("a handler panicked; this is a fault of ours, please report it");
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    })
 }
 
 /// Returns the client's own request id when it is a plain one, else a new one.

@@ -53,12 +53,12 @@ pub(crate) async fn create(
     let taken = passing::taken(&headers, &["anthropic-version", "anthropic-beta"]);
     let Inbound { about, call, head } =
         passing::read_on(&app, &identity, anthropic_messages::NAME, None, head, body, taken)?;
-    let envelope = about.envelope(&app, "msg_");
     if head.stream {
+        let envelope = about.envelope(&app, "msg_");
         let writer = Events(anthropic_messages::Encoder::new(envelope));
         return passing::streamed(&app, call, writer).await;
     }
-    let encode = |reply: &ModelReply| anthropic_messages::encode_reply(reply, &envelope).to_json();
+    let encode = |reply: &ModelReply| anthropic_messages::encode_reply(reply, &about.envelope(&app, "msg_")).to_json();
     Ok(passing::whole(&app, call, encode).await?.response)
 }
 

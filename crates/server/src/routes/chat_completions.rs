@@ -46,12 +46,12 @@ pub(crate) async fn create(
     }
     let Inbound { about, call, head } =
         passing::read_on(&app, &identity, openai_chat::NAME, None, head, body, Vec::new())?;
-    let envelope = about.envelope(&app, "chatcmpl-");
     if head.stream {
+        let envelope = about.envelope(&app, "chatcmpl-");
         let writer = Chunks(openai_chat::Encoder::new(envelope, head.include_usage));
         return passing::streamed(&app, call, writer).await;
     }
-    let encode = |reply: &ModelReply| openai_chat::encode_reply(reply, &envelope).to_json();
+    let encode = |reply: &ModelReply| openai_chat::encode_reply(reply, &about.envelope(&app, "chatcmpl-")).to_json();
     Ok(passing::whole(&app, call, encode).await?.response)
 }
 

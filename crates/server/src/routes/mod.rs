@@ -40,20 +40,13 @@ mod workflows;
 
 pub(crate) use self::invoke::shutting_down;
 
-use crate::{App, agentcore, aws, bulk, page, request, sigv4, ws};
+use crate::{App, agentcore, aws, bulk, page, request, ws};
 use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware,
+    Router, middleware,
     routing::{get, post},
 };
-use std::time::Duration;
-use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
-
-/// How long the body of a request may pause.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(OpenApi)]
 #[openapi(
@@ -195,14 +188,7 @@ pub fn router(app: App) -> Router {
         router = router.route(view, get(page::document));
     }
     router
-        // Every reader of bodies has a bound of its own.
-        .layer(DefaultBodyLimit::disable())
-        .layer(middleware::from_fn_with_state(app.clone(), sigv4::layer))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            tracing::error!("a handler panicked; this is a fault of ours, please report it");
-            axum::response::IntoResponse::into_response(axum::http::StatusCode::INTERNAL_SERVER_ERROR)
-        }))
-        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        // One layer for all that is done around a handler: each further one costs every request a service of its own.
         .layer(middleware::from_fn_with_state(app.clone(), request::wrap))
         .with_state(app)
 }

@@ -1,6 +1,6 @@
 //! Signatures of callers (AWS Signature Version 4): code written for AWS proves with an access key who it is.
 //!
-//! The verifier is a layer around all routes. Whichever AWS face is called, its handlers ask for an
+//! The verifier stands before all routes. Whichever AWS face is called, its handlers ask for an
 //! [`Identity`](crate::access::Identity) as with every other credential. A request without such a signature passes by
 //! untouched; so does one to a server that lets everybody in.
 
@@ -16,13 +16,7 @@ pub use self::{
 
 use self::error::Refusal;
 use crate::{ApiError, App, extract, key};
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    http::request::Parts,
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
+use axum::{body::Body, extract::Request, http::request::Parts};
 use bedplate_core::port::keys::ApiKey;
 use bytes::Bytes;
 
@@ -30,26 +24,20 @@ use bytes::Bytes;
 #[derive(Clone)]
 pub(crate) struct Signed(pub(crate) ApiKey);
 
-/// Verifies the signature of a request that has one. An API key beside it goes before it: the clients that cannot leave
-/// their signature out send one so.
-pub(crate) async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let claim = match Claim::of(parts.uri.query(), &parts.headers) {
-        Some(claim) if !parts.headers.contains_key("x-api-key") => claim,
-        _ => return next.run(Request::from_parts(parts, body)).await,
+/// Verifies the signature of a request that has one and returns the request as handlers read it. An API key beside it
+/// goes before it: the clients that cannot leave their signature out send one so.
+pub(crate) async fn verified(app: &App, request: Request) -> Result<Request, ApiError> {
+    let claim = match Claim::of(request.uri().query(), request.headers()) {
+        Some(claim) if !request.headers().contains_key("x-api-key") => claim,
+        _ => return Ok(request),
     };
-    match lets_everybody_in(&app).await {
-        Ok(false) => {}
-        Ok(true) => return next.run(Request::from_parts(parts, body)).await,
-        Err(error) => return error.into_response(),
+    if lets_everybody_in(app).await? {
+        return Ok(request);
     }
-    match signed(&app, claim, &parts, body).await {
-        Ok((key, body)) => {
-            parts.extensions.insert(Signed(key));
-            next.run(Request::from_parts(parts, Body::from(body))).await
-        }
-        Err(error) => error.into_response(),
-    }
+    let (mut parts, body) = request.into_parts();
+    let (key, body) = signed(app, claim, &parts, body).await?;
+    parts.extensions.insert(Signed(key));
+    Ok(Request::from_parts(parts, Body::from(body)))
 }
 
 async fn lets_everybody_in(app: &App) -> Result<bool, ApiError> {
