@@ -236,6 +236,23 @@ test("steps of one field are one step back, and undo brings back what was chosen
   draft.close();
 });
 
+test("a verdict on a text that was changed meanwhile says nothing of the text that is there", async (t) => {
+  /** @type {(response: Response) => void} */
+  let answer = () => {};
+  t.mock.method(globalThis, "fetch", () => new Promise((resolve) => (answer = resolve)));
+  const draft = new Draft(HAND, { name: "x", kind: "standard" });
+  t.after(() => draft.close());
+  const judging = draft.judge();
+  draft.change("{}", "Typing");
+  answer(Response.json({ valid: true, diagnostics: [] }));
+  await judging;
+  assert.equal(draft.valid, null);
+  const again = draft.judge();
+  answer(Response.json({ valid: true, diagnostics: [] }));
+  await again;
+  assert.equal(draft.valid, true);
+});
+
 test("a pointer leads to its state and field, however deep it lies", () => {
   const at = (pointer) => {
     const { state, field } = located({ pointer });

@@ -121,6 +121,8 @@ export class Draft extends EventTarget {
     this.text = text;
     this.chosen = chosen;
     this.valid = null;
+    // A verdict that is under way is one on another text.
+    this.#turn += 1;
     this.#read();
     this.dispatchEvent(new Event("change"));
     clearTimeout(this.#timer);
