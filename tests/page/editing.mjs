@@ -43,6 +43,24 @@ export const editing = {
     });
   },
 
+  async "editor: a text with the line ends of Windows keeps them while it is written by hand"(base) {
+    const windows = HAND.replaceAll("\n", "\r\n");
+    await edit(base, "edited-windows", windows, async (page) => {
+      await face(page, "Ant").click();
+      await page.getByRole("button", { name: "Text" }).click();
+      const field = page.getByRole("textbox", { name: "Definition" });
+      const at = await field.evaluate((node) => node.selectionStart);
+      equal(HAND.slice(at).startsWith('{"End": true'), true, `the chosen state is shown, at ${at}`);
+      await page.keyboard.press("ArrowRight");
+      await page.keyboard.type(' "Comment": "x",');
+      await valid(page);
+      equal(await field.evaluate((node) => node.selectionStart), at + 17, "where one writes");
+      await page.getByRole("button", { name: "Save" }).click();
+      await page.locator(".verdict", { hasText: "Unchanged" }).waitFor();
+      equal((await api(base, "/v1/workflows/edited-windows")).definition, windows.replace('{"End": true', '{ "Comment": "x","End": true'), "what was saved, byte for byte");
+    });
+  },
+
   async "editor: a new workflow is named, made, and open in the editor"(base) {
     const { page, guard } = await visit(base, "/workflows");
     await page.getByRole("button", { name: "New workflow" }).click();

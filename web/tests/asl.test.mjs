@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Draft, located } from "../assets/asl/draft.js";
 import { add, addBranch, connect, field, find, finish, remove, renameState, states, valueAt, waysOf } from "../assets/asl/machine.js";
-import { drop, places, put, rename, source, swap, write } from "../assets/asl/text.js";
+import { drop, inField, places, put, rename, source, swap, typed, write } from "../assets/asl/text.js";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const cases = join(process.env.BEDPLATE_CASES ?? join(root, "..", "shared", "cases"), "asl");
@@ -153,6 +153,14 @@ test("a JSON text of a field is kept as it was written, wherever it lies", () =>
   const made = write(put(HAND, ["States", "Ant", "Parameters"], {}), ["States", "Ant", "Parameters"], said);
   assert.equal(source(made, ["States", "Ant", "Parameters"]), said);
   assert.deepEqual(JSON.parse(made).States.Ant.Parameters, { b: [1, 2], a: "x\ny" });
+});
+
+test("what is typed into a field keeps the ends of the lines that were not touched", () => {
+  const windows = HAND.replaceAll("\n", "\r\n");
+  const edits = [(text) => text.replace("Bee", "Bees"), (text) => text.replace("Bee", "B\n\ne"), (text) => text.replace("\n", ""), (text) => `${text}\n`, (text) => `\n${text}`, () => "", (text) => text];
+  for (const edit of edits) assert.equal(typed(windows, edit(inField(windows))), edit(HAND).replaceAll("\n", "\r\n"), String(edit));
+  assert.equal(typed("a\r\nb\nc\rd\n", "a\nb\nc\nDd\n"), "a\r\nb\nc\rDd\n", "mixed ends stay as they are");
+  assert.equal(typed("a\nb", "a\n\nb"), "a\n\nb");
 });
 
 test("a new state takes over what came next, and undoing it by removal restores the flow", () => {

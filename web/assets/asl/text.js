@@ -172,6 +172,32 @@ export function source(text, path) {
   return text.slice(there.from, there.to).split(/\r?\n/).map((line) => (line.startsWith(base) ? line.slice(base.length) : line)).join("\n");
 }
 
+/** Returns a text as a field of many lines shows it: each line ends in one `\n`. @param {string} text */
+export const inField = (text) => text.replace(/\r\n?/g, "\n");
+
+/**
+ * Returns a text with what was changed in a field that shows it. What was not changed keeps its ends of lines; what is
+ * new gets those that the text has.
+ * @param {string} text
+ * @param {string} said what the field holds now
+ */
+export function typed(text, said) {
+  if (!text.includes("\r")) return said;
+  const shown = inField(text);
+  const most = Math.min(shown.length, said.length);
+  let from = 0;
+  while (from < most && shown[from] === said[from]) from += 1;
+  let rest = 0;
+  while (rest < most - from && shown[shown.length - 1 - rest] === said[said.length - 1 - rest]) rest += 1;
+  // Where in the text a position of what is shown lies.
+  const at = (/** @type {number} */ position) => {
+    let found = 0;
+    for (; position > 0; position -= 1) found += text.startsWith("\r\n", found) ? 2 : 1;
+    return found;
+  };
+  return splice(text, at(from), at(shown.length - rest), said.slice(from, said.length - rest).replaceAll("\n", style(text).newline));
+}
+
 /** Takes away what is at a path, with its comma. @param {string} text @param {Path} path */
 export function drop(text, path) {
   const parent = placeAt(places(text), path.slice(0, -1));
