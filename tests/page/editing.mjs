@@ -187,6 +187,19 @@ export const editing = {
     });
   },
 
+  async "editor: JSON that is pasted into an empty field stands as it was written, numbers and all"(base) {
+    const definition = JSON.stringify({ StartAt: "A", States: { A: { Type: "Task", Resource: "arn:aws:states:::lambda:invoke", End: true } } }, null, 2);
+    const pasted = '{"Payload": {"id": 12345678901234567890, "rate": 1.10, "id2": 1, "id2": 2}}';
+    await edit(base, "edited-numbers", definition, async (page) => {
+      await face(page, "A").click();
+      await page.getByRole("textbox", { name: "Parameters" }).fill(pasted);
+      await valid(page);
+      equal(await page.getByRole("textbox", { name: "Parameters" }).inputValue(), pasted, "the field");
+      await page.getByRole("button", { name: "Text" }).click();
+      equal(await page.getByRole("textbox", { name: "Definition" }).inputValue(), definition.replace('"End": true', `"End": true,\n      "Parameters": ${pasted}`), "the text");
+    });
+  },
+
   async "editor: what the server finds is marked on the state and beside its field, and a finding leads there"(base) {
     const definition = JSON.stringify({ StartAt: "A", States: { A: { Type: "Wait", Seconds: 1, Next: "P" }, P: { Type: "Parallel", End: true, Branches: [{ StartAt: "X", States: { X: { Type: "Pass", End: true } } }] } } }, null, 4);
     await edit(base, "edited-findings", definition, async (page) => {

@@ -103,8 +103,13 @@ export function fieldRow(draft, row) {
 
   /** @param {string} said @param {any} value */
   function changed(said, value) {
-    if (valueAt(draft.root, now.path) === undefined || value === undefined) return setField(draft.text, now.path, value);
-    return field.kind === "json" && typeof value !== "string" ? write(draft.text, now.path, said) : put(draft.text, now.path, value);
+    if (value === undefined) return setField(draft.text, now.path, value);
+    // JSON stands as it was written: a number that is read and written again may be another one.
+    const asWritten = field.kind === "json" && typeof value !== "string";
+    const isNew = valueAt(draft.root, now.path) === undefined;
+    const made = isNew ? setField(draft.text, now.path, asWritten ? null : value) : draft.text;
+    if (asWritten) return write(made, now.path, said);
+    return isNew ? made : put(made, now.path, value);
   }
 
   function mark() {
