@@ -85,6 +85,25 @@ export const forks = {
     await guard();
   },
 
+  async "forks: a number that JavaScript cannot hold goes through a start and a fork as it is"(base) {
+    const definition = JSON.stringify({ StartAt: "Keep", States: { Keep: { Type: "Pass", End: true } } });
+    await api(base, "/v1/workflows/numbers", { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ definition }) });
+    const { page, guard } = await visit(base, "/workflows/numbers");
+    await page.getByRole("textbox", { name: "Input as JSON" }).fill('{"order": 9007199254740993, "note": "a"}');
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    await page.getByRole("button", { name: "Fork from Keep" }).first().click();
+    const field = page.getByRole("dialog").getByRole("textbox");
+    equal(await field.inputValue(), '{\n  "order": 9007199254740993,\n  "note": "a"\n}', "the input of the state");
+    await field.fill((await field.inputValue()).replace('"a"', '"b"'));
+    await page.getByRole("button", { name: "Fork", exact: true }).click();
+    await page.waitForURL(/\?with=/);
+    const fork = new URL(page.url()).pathname.split("/")[3];
+    const entered = async () => (await api(base, `/v1/executions/${fork}/history`)).events.findLast(({ type }) => type === "PassStateEntered").details.input;
+    equal(await entered(), '{"order":9007199254740993,"note":"b"}', "the input of the fork's state");
+    await api(base, "/v1/workflows/numbers", { method: "DELETE" });
+    await guard();
+  },
+
   async "forks: an execution replays without a difference, whole and from its time line"(base) {
     const { id } = await run(base, "fan-out", { question: "Is it good?" });
     const { page, guard } = await visit(base, `/workflows/fan-out/${id}`);

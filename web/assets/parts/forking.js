@@ -1,11 +1,11 @@
 // Going back to a place of a run: forks of it, and replays up to it.
 
-import { get, path, post, query } from "../api.js";
+import { get, path, post, postWith, query } from "../api.js";
 import { dialog } from "./dialog.js";
 import { button, h, text } from "./dom.js";
 import { plural } from "./format.js";
 import { icon } from "./icons.js";
-import { jsonFault, pretty } from "./json.js";
+import { jsonFault, laidOut } from "./json.js";
 import { toast, toastError } from "./toast.js";
 
 /**
@@ -44,11 +44,11 @@ export async function forkRun(id, at) {
 
 /**
  * Asks how an execution is to be forked from a state, and forks it.
- * @param {{ workflow: string, id: string, state: string, seq: number, input: any }} from
+ * @param {{ workflow: string, id: string, state: string, seq: number, input: string | undefined }} from its input is a text of JSON
  * @param {(address: string) => void} go
  */
 export function forkExecution(from, go) {
-  const before = pretty(from.input ?? {});
+  const before = laidOut(from.input ?? "{}");
   const wrong = h("p", { class: "wrong", role: "alert", id: "fork-fault" });
   const field = h("textarea", { class: "code", rows: Math.min(16, Math.max(6, before.split("\n").length + 1)), spellcheck: "false", "aria-label": "Input of the state", "aria-describedby": "fork-fault", value: before, on: { input: () => text(wrong, "") } });
   const which = h("select", { "aria-label": "Definition" }, h("option", { value: "pinned" }, "as it was then"), h("option", { value: "current" }, "as the workflow is now"));
@@ -66,10 +66,10 @@ export function forkExecution(from, go) {
     field.setAttribute("aria-invalid", String(Boolean(fault)));
     if (fault) return field.focus();
     make.disabled = true;
-    const input = JSON.parse(field.value);
-    const same = JSON.stringify(input) === JSON.stringify(from.input ?? {});
+    const to = path("v1", "executions", from.id, "fork");
+    const body = { at: from.seq, definition: which.value };
     try {
-      const made = await post(path("v1", "executions", from.id, "fork"), { at: from.seq, ...(same ? {} : { input }), definition: which.value });
+      const made = laidOut(field.value) === before ? await post(to, body) : await postWith(to, body, "input", field.value);
       open.close();
       go(`${path("workflows", from.workflow, made.id)}?with=${from.id}`);
     } catch (error) {

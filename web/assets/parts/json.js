@@ -12,6 +12,20 @@ export function pretty(value) {
   return JSON.stringify(value, null, 2) ?? "";
 }
 
+/** Lays out a text of JSON as `pretty` does a value; its numbers, names and texts stay as they are written. @param {string} text valid JSON */
+export function laidOut(text) {
+  const tokens = text.match(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s{}[\],:"]+/g) ?? [];
+  const opens = (/** @type {string | undefined} */ token) => token === "{" || token === "[";
+  const closes = (/** @type {string | undefined} */ token) => token === "}" || token === "]";
+  let deep = 0;
+  const line = (/** @type {number} */ by) => `\n${"  ".repeat((deep += by))}`;
+  return tokens.map((token, index) => {
+    if (opens(token)) return closes(tokens[index + 1]) ? token : token + line(1);
+    if (closes(token)) return opens(tokens[index - 1]) ? token : line(-1) + token;
+    return token === "," ? token + line(0) : token === ":" ? ": " : token;
+  }).join("");
+}
+
 /** Says what is wrong with a text that is to be JSON, with its line and column; null when nothing is. @param {string} text */
 export function jsonFault(text) {
   try {

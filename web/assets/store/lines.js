@@ -6,7 +6,7 @@ import { answer, words } from "./run.js";
 
 /** @typedef {import('../types').HistoryEvent} HistoryEvent */
 /** @typedef {import('../types').Execution} Execution */
-/** @typedef {{ id: number, seq: number, branch: number, state: string, from: number, to: number | null, status: string, input?: any, output?: any, error?: string, cause?: string }} Visit */
+/** @typedef {{ id: number, seq: number, branch: number, state: string, from: number, to: number | null, status: string, input?: any, inputText?: string, output?: any, error?: string, cause?: string }} Visit */
 /** @typedef {{ seq: number, kind: string, name: string, level: number, input: any, output: any, status: string, brief?: string, from: number, took: number | null }} Line */
 /** @typedef {{ left: Line | null, right: Line | null, mark: "same" | "differs" | "left" | "right", shared: boolean }} Pair */
 
@@ -40,7 +40,7 @@ export function visitsOf(history, of, now) {
     const key = `${event.branch ?? 0} ${own}`;
     const at = Date.parse(event.at);
     if (event.type.endsWith("StateEntered")) {
-      const visit = { id: event.id, seq: event.seq, branch: event.branch ?? 0, state: own, from: at, to: null, status: "running", input: parsed(event.details?.input) };
+      const visit = { id: event.id, seq: event.seq, branch: event.branch ?? 0, state: own, from: at, to: null, status: "running", input: parsed(event.details?.input), inputText: event.details?.input };
       found.push(visit);
       open.set(key, visit);
       continue;

@@ -205,7 +205,7 @@ export function execution(root, address, shell, head) {
 
   /** What one may do from a visit: its buttons. @param {Visit} visit @param {boolean} [small] */
   function again(visit, small = false) {
-    const fork = () => forkExecution({ workflow: watch.now?.workflow ?? name, id, state: visit.state, seq: visit.seq, input: visit.input }, shell.go);
+    const fork = () => forkExecution({ workflow: watch.now?.workflow ?? name, id, state: visit.state, seq: visit.seq, input: visit.inputText }, shell.go);
     const back = () => void replay("executions", id, visit.seq);
     const props = { class: small ? "quiet small" : "small" };
     // A child of a map run has no workflow of its own that a fork could belong to.

@@ -1,6 +1,6 @@
 // One workflow: its graph, a form to start it, its executions, and its text to change.
 
-import { get, path, post, query } from "../api.js";
+import { get, path, postWith, query } from "../api.js";
 import { button, fill, h, sync, text } from "../parts/dom.js";
 import { duration, when } from "../parts/format.js";
 import { graph, parse, stateOf } from "../parts/graph.js";
@@ -137,7 +137,7 @@ export function workflow(root, address, shell, head) {
       }
       go.disabled = true;
       try {
-        const made = await post(path("v1", "workflows", name, "executions"), { input: JSON.parse(said), ...(mocks.value ? { mocks: mocks.value } : {}) });
+        const made = await postWith(path("v1", "workflows", name, "executions"), mocks.value ? { mocks: mocks.value } : {}, "input", said);
         shell.go(path("workflows", name, made.id));
       } catch (error) {
         toastError(error);
