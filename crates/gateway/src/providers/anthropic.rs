@@ -50,7 +50,7 @@ impl Provider for Anthropic {
         Box::pin(async move {
             let stream = call.stream;
             let options = EncodeOptions { stream, ..EncodeOptions::default() };
-            let (request, names) = anthropic_messages::encode_request(call.to_send(), options)
+            let (request, names) = anthropic_messages::encode_request(call.outgoing(), options)
                 .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
             let sending = Sending { uri, body: request.to_json().into(), stream, headers: Vec::new() };
             upstream.events(sending, named_reader(names)).await

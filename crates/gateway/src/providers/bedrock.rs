@@ -75,7 +75,7 @@ impl Provider for Bedrock {
         let upstream = Arc::clone(&self.upstream);
         let uri = self.uri(&call.model, if call.stream { "converse-stream" } else { "converse" });
         Box::pin(async move {
-            let (request, names) = bedrock_converse::encode_request(call.to_send())
+            let (request, names) = bedrock_converse::encode_request(call.outgoing())
                 .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
             let sending =
                 Sending { uri: uri?, body: request.to_json().into(), stream: call.stream, headers: Vec::new() };

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 /// A call as a provider gets it.
 pub(crate) struct ProviderCall {
-    /// What is asked, as the layers above left it; a provider that sends it takes [`ProviderCall::to_send`].
+    /// What is asked, as the layers above left it; a provider that sends it takes [`ProviderCall::outgoing`].
     pub(crate) request: Arc<ModelRequest>,
     /// The provider's own id of the model.
     pub(crate) model: String,
@@ -43,7 +43,7 @@ pub(crate) struct ProviderCall {
 impl ProviderCall {
     /// Returns the request with the provider's id of the model and the model's limit in it; it is copied only if
     /// somebody else holds it.
-    pub(crate) fn to_send(&mut self) -> &ModelRequest {
+    pub(crate) fn outgoing(&mut self) -> &ModelRequest {
         let request = Arc::make_mut(&mut self.request);
         request.model.clone_from(&self.model);
         if let Some(most) = self.max_tokens {

@@ -121,7 +121,7 @@ impl Provider for Compatible {
         let (upstream, uri, framed) = (Arc::clone(&self.upstream), self.uri(call.stream), self.framed);
         let encode = EncodeOptions { max_tokens_field: self.max_tokens, stream: call.stream, extensions: false };
         Box::pin(async move {
-            let (request, names) = openai_chat::encode_request(call.to_send(), encode)
+            let (request, names) = openai_chat::encode_request(call.outgoing(), encode)
                 .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
             let sending = Sending { uri, body: request.to_json().into(), stream: call.stream, headers: Vec::new() };
             upstream.events(sending, reader(names, framed)).await

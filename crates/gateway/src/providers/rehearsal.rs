@@ -26,7 +26,7 @@ impl Provider for Rehearsal {
     }
 
     fn call(&self, mut call: ProviderCall) -> BoxFuture<'static, Result<Events, ModelError>> {
-        let reply = bedplate_rehearsal::reply(call.to_send(), self.clock.now());
+        let reply = bedplate_rehearsal::reply(call.outgoing(), self.clock.now());
         let events: Events = Box::pin(stream::iter(in_words(reply).into_iter().map(Ok)));
         Box::pin(std::future::ready(Ok(events)))
     }
