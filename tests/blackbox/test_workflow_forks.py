@@ -74,6 +74,29 @@ def test_a_fork_from_every_state_ends_like_its_original_and_replays_without_a_di
     assert server.get(f"/v1/executions/{done}").json() == original
 
 
+def test_a_fork_of_a_trial_is_answered_by_the_prepared_answers_and_calls_no_agent(server):
+    asked = {"input": {"user_id": "u", "research_query": "What is a model?"}, "wait_seconds": 30, "mocks": "HappyPath"}
+    done = server.post("/v1/workflows/research/executions", asked).json()["id"]
+    expected = server.get(f"/v1/executions/{done}").json()["output"]
+    assert expected["final_result"] == {"response": "It is the data."}
+    forked_from = done
+    for state in ("AnalysisAgent", "ResearchAgent", "SummaryAgent"):
+        # Each is a fork of the one before: the answers go on to forks of forks, and are not used up.
+        made = server.post(f"/v1/executions/{forked_from}/fork", {"at": entry(server, forked_from, state)})
+        assert made.status_code == 201, made.text
+        fork = made.json()["id"]
+        ended = wait(server, fork)
+        assert (ended["status"], ended["output"]) == ("SUCCEEDED", expected), state
+        assert server.get(f"/v1/runs/{fork}/children").json()["children"] == [], "an agent was called"
+        forked_from = fork
+    # A fork that is refused leaves no answers to whoever takes its name.
+    at = entry(server, done, "AnalysisAgent")
+    assert server.post(f"/v1/executions/{done}/fork", {"at": at + 1, "input": {}, "name": "taken"}).status_code == 400
+    plain = {"input": asked["input"], "wait_seconds": 30, "name": "taken"}
+    plain = server.post("/v1/workflows/research/executions", plain).json()["id"]
+    assert wait(server, plain)["output"]["final_result"] != expected["final_result"]
+
+
 def test_a_fork_survives_kill_and_asks_under_its_own_token(server):
     asks = started(server, "refund-approval", {"order": "K", "amount": 70}, wait=0)
     task = waiting(server, asks)

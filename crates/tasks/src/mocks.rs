@@ -76,6 +76,18 @@ impl Book {
         }
         self.machines.get_mut(&machine_of(&call.execution))?.get_mut(&*call.state)
     }
+
+    /// Keeps the answers of an execution; beyond the limit the oldest go.
+    fn keep(&mut self, execution: &str, states: BTreeMap<String, State>) {
+        if self.executions.insert(execution.to_owned(), states).is_none() {
+            self.order.push_back(execution.to_owned());
+        }
+        while self.order.len() > MAX_EXECUTIONS {
+            if let Some(oldest) = self.order.pop_front() {
+                self.executions.remove(&oldest);
+            }
+        }
+    }
 }
 
 impl Tasks for MockedTasks {
@@ -137,21 +149,36 @@ impl TaskMocks for MockedTasks {
             });
             (state.clone(), State { answers: answers.collect(), given: 0 })
         });
-        let states = states.collect();
-        let mut book = self.book();
-        if book.executions.insert(execution.to_owned(), states).is_none() {
-            book.order.push_back(execution.to_owned());
-        }
-        while book.order.len() > MAX_EXECUTIONS {
-            if let Some(oldest) = book.order.pop_front() {
-                book.executions.remove(&oldest);
-            }
-        }
+        self.book().keep(execution, states.collect());
         Ok(())
+    }
+
+    fn copy_case(&self, original: &str, copy: &str) -> bool {
+        let mut book = self.book();
+        if book.executions.contains_key(copy) {
+            return false;
+        }
+        let Some(states) = book.executions.get(original) else { return false };
+        let states = states.iter().map(|(name, state)| (name.clone(), state.anew())).collect();
+        book.keep(copy, states);
+        true
+    }
+
+    fn drop_case(&self, execution: &str) {
+        let mut book = self.book();
+        if book.executions.remove(execution).is_some() {
+            book.order.retain(|kept| kept != execution);
+        }
     }
 }
 
 impl State {
+    /// Returns the same answers, none of them given yet.
+    fn anew(&self) -> Self {
+        let answers = self.answers.iter().map(|answer| Prepared { given: 0, ..answer.clone() });
+        Self { answers: answers.collect(), given: 0 }
+    }
+
     /// Returns the answer to the next call: the first that is left and meant for this input, else the next one in order,
     /// at last the last.
     fn next(&mut self, input: &Value) -> Prepared {

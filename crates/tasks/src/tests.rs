@@ -542,4 +542,16 @@ async fn prepared_answers_come_in_order_and_only_where_they_are_set() {
         assert_eq!(refused(&mocked, resource, json!({})).await.0, expected);
     }
     assert_eq!(done(&mocked, resource, json!({})).await.unwrap(), 1);
+
+    // A copy of the execution is answered from the first on, and never by what the tasks do themselves.
+    let fork = "arn:aws:states:us-east-1:000000000000:execution:flow:fork-1";
+    let forked = || TaskCall { execution: fork.into(), ..call(resource, json!({})) };
+    assert!(!mocked.is_prepared(&forked()));
+    assert!(mocked.copy_case(execution, fork) && mocked.is_prepared(&forked()));
+    let busy = mocked.perform(forked()).await.map(drop).unwrap_err();
+    assert_eq!(busy.error.as_deref(), Some("Busy"));
+    assert!(!mocked.copy_case(execution, fork), "answers that are there stay as they are");
+    mocked.drop_case(fork);
+    assert!(!mocked.is_prepared(&forked()));
+    assert!(!mocked.copy_case("arn:aws:states:us-east-1:000000000000:execution:flow:plain", fork));
 }

@@ -203,4 +203,11 @@ pub trait TaskMocks: Send + Sync {
     /// # Errors
     /// A text that names the cases that there are.
     fn use_case(&self, execution: &str, mocks: &WorkflowMocks, case: &str) -> Result<(), String>;
+
+    /// Gives a copy of an execution the same answers, each from its first on; returns whether it did. It does nothing
+    /// when the original has none of its own, or the copy has some already.
+    fn copy_case(&self, original: &str, copy: &str) -> bool;
+
+    /// Drops the answers of one execution.
+    fn drop_case(&self, execution: &str);
 }

@@ -18,8 +18,8 @@ use axum::{
     http::StatusCode,
 };
 use bedplate_catalog::check_name;
-use bedplate_core::id::Seq;
-use bedplate_runtime::{ForkExecution, ForkExecutionError};
+use bedplate_core::id::{RunId, Seq};
+use bedplate_runtime::{ForkExecution, ForkExecutionError, ForkedExecution, RunError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -113,10 +113,29 @@ pub(crate) async fn fork(
         definition: (request.definition == WhichDefinition::Current).then_some(workflow),
         input: request.input.map(Arc::new),
     };
-    let made = app.runtime().fork_execution(fork).await.map_err(fork_error)?;
+    let made = fork_prepared(&app, &original.execution, fork).await.map_err(fork_error)?;
     let view = app.runtime().execution(tenant, made.run).await.map_err(run_error)?;
     let forked_from = ForkedFromBody { id: original.run.to_string(), at: made.at };
     Ok((StatusCode::CREATED, Json(ForkedExecutionBody { execution: ExecutionBody::of(&view, false), forked_from })))
+}
+
+/// Forks, with the answers that were prepared for the original: a trial's copy must not call the services either.
+async fn fork_prepared(app: &App, original: &str, fork: ForkExecution) -> Result<ForkedExecution, ForkExecutionError> {
+    let Some(mocks) = app.0.options.mock_cases.as_ref() else { return app.runtime().fork_execution(fork).await };
+    let execution = Arc::clone(&fork.execution);
+    // Before the fork is there: its first task begins at once. An execution of that name keeps what it has.
+    let run = RunId::execution(&fork.tenant, &execution);
+    let copied = match app.runtime().execution(&fork.tenant, run).await {
+        Ok(_) => false,
+        Err(RunError::NotFound) => mocks.copy_case(original, &execution),
+        Err(error) => return Err(error.into()),
+    };
+    let made = app.runtime().fork_execution(fork).await;
+    // Whoever takes the name later has no prepared answers.
+    if copied && matches!(&made, Err(error) if !matches!(error, ForkExecutionError::Exists)) {
+        mocks.drop_case(&execution);
+    }
+    made
 }
 
 fn fork_error(error: ForkExecutionError) -> ApiError {
