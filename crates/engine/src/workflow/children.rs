@@ -8,7 +8,7 @@ use super::{
     step::Step,
 };
 use crate::machine::Context;
-use bedplate_core::{id::CallId, items::Items, workflow_event::BranchId};
+use bedplate_core::{id::CallId, items::Items, time::Timestamp, workflow_event::BranchId};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ pub struct ChildrenPlan {
     pub definition: Arc<str>,
     /// Whether what they give is written elsewhere, and need not be reported.
     pub writes: bool,
-    /// How often the map run was redriven: those that ended badly before that go on.
-    pub redrives: u64,
+    /// How often the map run was redriven, and when last; none: never. Those that ended badly before that go on.
+    pub redriven: Option<(u64, Timestamp)>,
     /// What each is given, by its item; or the name and cause of why it cannot be given anything.
     pub inputs: Vec<(u64, ChildInput)>,
 }
@@ -60,7 +60,8 @@ pub fn children_plan(
     }
     let run = Arc::clone(join.run.as_ref()?);
     let redrives = state.map_runs.iter().rev().find(|now| now.arn == run).map_or(0, |now| now.redrives);
-    Some(ChildrenPlan { run, definition: Arc::clone(map.text.as_ref()?), writes: join.writes, redrives, inputs })
+    let redriven = state.redrives.at.filter(|_| redrives > 0).map(|at| (redrives, at));
+    Some(ChildrenPlan { run, definition: Arc::clone(map.text.as_ref()?), writes: join.writes, redriven, inputs })
 }
 
 /// What is needed to write the results of a distributed Map.

@@ -55,8 +55,8 @@ struct Common {
     workflow: PinnedWorkflow,
     /// Whether their outputs are written elsewhere, and not reported.
     writes: bool,
-    /// How often the map run was redriven.
-    redrives: u64,
+    /// How often the map run was redriven, and when last.
+    redriven: Option<(u64, Timestamp)>,
 }
 
 /// How the children of a map run are named: by their items, so that each is known without being kept.
@@ -165,15 +165,20 @@ impl Common {
         ChildEnd { run, ended }
     }
 
-    /// Runs a child; one that ended badly before its map run was redriven goes on where it failed.
+    /// Runs a child; one that had begun before its map run was redriven, and ended badly, goes on where it failed.
+    ///
+    /// One that begins after the redrive may fail as any does: going on would do its work a second time. Its end tells
+    /// nothing, because those of before are stopped while the redrive is already under way.
     async fn run_to_its_end(&self, request: StartExecution) -> Result<ExecutionView, StartExecutionError> {
         let run = RunId::execution(&request.tenant, &request.execution);
-        let view = self.runtime.run_child(request, self.names.parent, Arc::clone(&self.names.map_run)).await?;
-        if self.redrives == 0 || view.status == ExecutionStatus::Succeeded {
+        let (view, joined) =
+            self.runtime.run_child(request, self.names.parent, Arc::clone(&self.names.map_run)).await?;
+        let Some((redrives, redriven_at)) = self.redriven else { return Ok(view) };
+        if view.status == ExecutionStatus::Succeeded || !joined || view.started_at > redriven_at {
             return Ok(view);
         }
         // The key tells a redrive of before a crash from one that is still to be made.
-        let key = format!("{}-{}", self.names.call, self.redrives);
+        let key = format!("{}-{redrives}", self.names.call);
         match self.runtime.redrive_execution(&self.tenant, run, Some(key)).await {
             Ok(_) => self.runtime.wait_execution(&self.tenant, run).await.map_err(|error| unreachable_child(&error)),
             Err(RedriveError::NotRedrivable(_)) => Ok(view),
@@ -197,13 +202,13 @@ fn child_ended(index: u64, view: ExecutionView) -> ChildEnded {
 }
 
 impl Runtime {
-    /// Runs a child execution to its end; one that has begun before is joined.
+    /// Runs a child execution to its end, and returns whether it had begun before and was joined.
     async fn run_child(
         &self,
         request: StartExecution,
         parent: RunId,
         map_run: Arc<str>,
-    ) -> Result<ExecutionView, StartExecutionError> {
+    ) -> Result<(ExecutionView, bool), StartExecutionError> {
         let (tenant, run) = (request.tenant.clone(), RunId::execution(&request.tenant, &request.execution));
         let key = RunKey { tenant: tenant.clone(), run };
         let ticket = self.execution_ticket(request, Some(parent), Some(map_run)).await?;
@@ -213,18 +218,19 @@ impl Runtime {
             let waiter = waiter.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
             Word::Start(Box::new(ticket.clone()), reply, waiter)
         };
-        match self.ask::<Workflow, _>(&key, Boot::Create, start).await {
-            Asked::Answer(result) => drop(result?),
+        let joined = match self.ask::<Workflow, _>(&key, Boot::Create, start).await {
+            Asked::Answer(result) => result?.joined,
             Asked::Stopping => return Err(StartExecutionError::ShuttingDown),
             Asked::OtherKind | Asked::NoAnswer => {
                 return Err(StartExecutionError::Store("the child execution cannot be reached".to_owned()));
             }
-        }
-        match end.await {
-            Ok(Ok(view)) => Ok(view),
+        };
+        let view = match end.await {
+            Ok(Ok(view)) => view,
             // It left memory meanwhile: wait for it as anybody does.
-            _ => self.wait_execution(&tenant, run).await.map_err(|error| unreachable_child(&error)),
-        }
+            _ => self.wait_execution(&tenant, run).await.map_err(|error| unreachable_child(&error))?,
+        };
+        Ok((view, joined))
     }
 }
 
@@ -241,7 +247,7 @@ impl Actor<Workflow> {
             workflow: loaded.local.definition.clone(),
             ..Context::at(now, self.shared.options.entropy.bytes())
         };
-        let ChildrenPlan { run, definition, inputs, writes, redrives } =
+        let ChildrenPlan { run, definition, inputs, writes, redriven } =
             children_plan(&loaded.state, &context, branch, indexes)?;
         let under_way = loaded.in_flight.iter_mut().find(|under_way| under_way.call == call);
         if let Some(InFlight { work: Work::Children(children), .. }) = under_way {
@@ -267,7 +273,7 @@ impl Actor<Workflow> {
             names: ChildNames { parent: self.key.run, call, map_run: run },
             workflow,
             writes,
-            redrives,
+            redriven,
         });
         let children = MapChildren { common, waiting: inputs.into(), running: JoinSet::new(), known: Vec::new() };
         let work = Work::Children(Box::new(children));

@@ -1,11 +1,11 @@
 //! Distributed Maps: their results in files, and what a redrive does to their child executions.
 
 use crate::workflows::{TENANT, World, distributed, one};
-use bedplate_core::port::journal::RunQuery;
+use bedplate_core::{id::RunId, port::journal::RunQuery};
 use bedplate_engine::workflow::MapRunStatus;
 use bedplate_runtime::{ExecutionStatus, ExecutionSummary};
 use serde_json::{Value, json};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 /// A distributed Map that fails for the items 2 and 3, and writes its results.
 fn writing(tolerated: u64, config: Value) -> Value {
@@ -75,11 +75,8 @@ async fn a_map_run_that_fails_writes_what_is_pending_too() {
 #[tokio::test]
 async fn a_redriven_map_run_repeats_only_the_children_that_failed() {
     let world = World::new();
-    let each = json!({"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:000000000000:function:f", "End": true});
-    let mut definition = distributed(each, 1);
-    definition["States"]["S"]["ToleratedFailureCount"] = json!(0);
     world.tasks.fails.store(true, Relaxed);
-    let run = world.start(&definition, json!({"items": ["good", "good", "bad", "good"]})).await;
+    let run = world.start(&tasks(0), json!({"items": ["good", "good", "bad", "good"]})).await;
     let view = world.end(run).await;
     assert_eq!(view.map_runs[0].now.status, MapRunStatus::Failed);
     assert_eq!(world.tasks.calls.load(Relaxed), 3, "the last one has not begun");
@@ -100,6 +97,40 @@ async fn a_redriven_map_run_repeats_only_the_children_that_failed() {
     }
     redrives.sort_unstable();
     assert_eq!(redrives, [0, 0, 0, 1]);
+}
+
+/// A distributed Map of one Task, one child at a time.
+fn tasks(tolerated: u64) -> Value {
+    let each = json!({"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:000000000000:function:f", "End": true});
+    let mut definition = distributed(each, 1);
+    definition["States"]["S"]["ToleratedFailureCount"] = json!(tolerated);
+    definition
+}
+
+#[tokio::test]
+async fn a_child_that_begins_after_a_redrive_and_fails_is_not_run_twice() {
+    let world = World::new();
+    world.tasks.fails.store(true, Relaxed);
+    let run = world.start(&tasks(0), json!({"items": ["good", "good", "bad", "worse"]})).await;
+    world.end(run).await;
+    assert_eq!(world.tasks.calls.load(Relaxed), 3, "the last one has not begun");
+    spare(&world, "bad");
+    redrive(&world, run).await;
+    let view = world.end(run).await;
+    assert_eq!(view.status, ExecutionStatus::Failed, "the last one fails");
+    assert_eq!(world.tasks.calls.load(Relaxed), 3 + 2, "each is called once");
+    redrive(&world, run).await;
+    world.end(run).await;
+    assert_eq!(world.tasks.calls.load(Relaxed), 3 + 2 + 1, "now it goes on, and only it");
+}
+
+/// Spares an input from failing.
+fn spare(world: &World, word: &str) {
+    world.tasks.spared.lock().expect("no test panics with it").push(json!({"n": word}));
+}
+
+async fn redrive(world: &World, run: RunId) {
+    world.drive(world.runtime.redrive_execution(&TENANT(), run, None)).await.expect("it is redriven");
 }
 
 #[tokio::test]

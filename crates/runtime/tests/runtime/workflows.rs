@@ -28,20 +28,28 @@ use std::{
     time::Duration,
 };
 
-/// Tasks that answer with their input, fail while they are told to, and remember their calls and files.
+/// Tasks that answer with their input, fail or stall while they are told to, and remember their calls and files.
 #[derive(Default)]
 pub(crate) struct Echo {
     pub(crate) fails: AtomicBool,
+    /// Inputs that are answered also while all others fail.
+    pub(crate) spared: Mutex<Vec<Value>>,
+    /// Whether files take forever to be written.
+    pub(crate) stalls: AtomicBool,
     pub(crate) calls: AtomicU64,
-    tokens: Mutex<Vec<Arc<str>>>,
+    pub(crate) tokens: Mutex<Vec<Arc<str>>>,
     pub(crate) files: Mutex<BTreeMap<String, String>>,
 }
 
 impl Tasks for Echo {
     fn perform(&self, call: TaskCall) -> BoxFuture<'static, Result<TaskReply, TaskError>> {
         self.calls.fetch_add(1, Relaxed);
-        let fails = self.fails.load(Relaxed) && *call.input != json!({"n": "good"});
+        let spared = self.spared.lock().expect("no test panics with it").contains(&call.input);
+        let fails = self.fails.load(Relaxed) && !spared && *call.input != json!({"n": "good"});
         if call.resource.ends_with("s3:putObject") {
+            if self.stalls.load(Relaxed) {
+                return Box::pin(std::future::pending());
+            }
             let text = |name: &str| call.input[name].as_str().expect("it is a text").to_owned();
             self.files.lock().expect("no test panics with it").insert(text("Key"), text("Body"));
             return Box::pin(async { Ok(TaskReply::Done(json!({"ETag": "1"}))) });
@@ -97,7 +105,7 @@ pub(crate) fn pinned(name: &str, definition: &Value) -> PinnedWorkflow {
 }
 
 pub(crate) struct World {
-    clock: SimClock,
+    pub(crate) clock: SimClock,
     store: MemoryStore,
     pub(crate) tasks: Arc<Echo>,
     pub(crate) runtime: Runtime,
