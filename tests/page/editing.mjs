@@ -237,6 +237,46 @@ export const editing = {
     });
   },
 
+  async "editor: a draft that a colleague's change overtook is offered until it is taken back"(base) {
+    const put = (definition) => api(base, "/v1/workflows/edited-by-two", { method: "PUT", headers: { "content-type": "application/json" }, body: JSON.stringify({ definition }) });
+    await put(HAND);
+    const { page, guard } = await visit(base, "/workflows/edited-by-two?edit=1");
+    const add = async (type) => {
+      await face(page, "Ant").click();
+      await page.getByRole("toolbar", { name: "Add a state" }).getByRole("button", { name: type }).click();
+      await face(page, type).waitFor();
+    };
+    const offered = page.getByRole("status").filter({ hasText: "The draft is kept" });
+    await add("Wait");
+    await valid(page);
+    await put(HAND.replace("as it is", "by a colleague"));
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator(".toast.bad").waitFor();
+    // Twice: what is offered is not gone because the page looked at it.
+    for (let time = 0; time < 2; time += 1) {
+      await page.reload();
+      await offered.waitFor();
+      equal(await face(page, "Wait").count(), 0, "what is stored is shown");
+    }
+    await shot(page, "editor-overtaken");
+    // Another draft beside it takes nothing away either.
+    await add("Succeed");
+    await page.reload();
+    await offered.waitFor();
+    await face(page, "Succeed").waitFor();
+    await offered.getByRole("button", { name: "Take it back" }).click();
+    await face(page, "Wait").waitFor();
+    equal(await face(page, "Succeed").count(), 0, "the draft as it was");
+    await offered.waitFor({ state: "hidden" });
+    await valid(page);
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.locator(".verdict", { hasText: "Unchanged" }).waitFor();
+    check("Wait" in (await saved(base, "edited-by-two")).States, "the draft is saved");
+    equal(await page.evaluate(() => sessionStorage.getItem("draft:edited-by-two")), null, "what is kept after it was saved");
+    await api(base, "/v1/workflows/edited-by-two", { method: "DELETE" });
+    await guard(/409/);
+  },
+
   async "editor: every definition of the project opens and closes unchanged"(base) {
     const { workflows } = await api(base, "/v1/workflows");
     const { page, guard } = await visit(base, "/workflows");

@@ -27,6 +27,8 @@ export function editor(detail, shell) {
   const draft = new Draft(detail.definition, { name: detail.name, kind: detail.kind });
   const store = `draft:${detail.name}`;
   let asText = false;
+  /** Drafts that somebody else's change overtook, the latest last: kept until they are taken back or thrown away. @type {string[]} */
+  let overtaken = [];
 
   const status = h("p", { class: "small dim", role: "status" });
   const say = (/** @type {string} */ said) => {
@@ -64,9 +66,19 @@ export function editor(detail, shell) {
   const keep = button("Save", () => void save(), { class: "primary small", disabled: true });
   const done = button("Close", () => void close(), { class: "small" });
   const found = h("ul", { class: "found-list small", "aria-label": "Findings" });
+  const offer = h("div", { class: "line", role: "status", hidden: true }, icon("warn"), h("span", null, "This workflow changed elsewhere before your draft was saved. The draft is kept."),
+    button("Take it back", () => {
+      const taken = overtaken.pop();
+      if (taken !== undefined) draft.change(taken, "Take back the draft");
+      update();
+    }, { class: "small" }),
+    button("Throw it away", () => {
+      overtaken.pop();
+      update();
+    }, { class: "quiet small" }));
   const aside = h("aside", null, side.el);
   const el = h("section", { class: "editor", "aria-label": "Editor" },
-    h("div", "bar", palette, h("div", "line", undo, redo), h("div", "choice", asForm, asWords), h("span", "grow"), verdict, keep, done),
+    h("div", "bar", palette, h("div", "line", undo, redo), h("div", "choice", asForm, asWords), h("span", "grow"), verdict, keep, done), offer,
     h("div", "flow", h("div", null, drawn.el, status), aside), found);
 
   /** @param {boolean} yes */
@@ -86,9 +98,10 @@ export function editor(detail, shell) {
     undo.disabled = !draft.canUndo;
     redo.disabled = !draft.canRedo;
     undo.title = draft.canUndo ? `Undo: ${draft.lastStep} (Ctrl Z)` : "Nothing to undo";
+    offer.hidden = !overtaken.length;
     judged();
     try {
-      if (draft.changed) sessionStorage.setItem(store, JSON.stringify({ revision: detail.revision, text: draft.text }));
+      if (draft.changed || overtaken.length) sessionStorage.setItem(store, JSON.stringify({ revision: detail.revision, text: draft.changed ? draft.text : null, overtaken }));
       else sessionStorage.removeItem(store);
     } catch {
       // Without room for it the draft lives as long as the page.
@@ -123,11 +136,14 @@ export function editor(detail, shell) {
     else drawn.focus();
   }
 
-  /** Goes on with what was not saved before. */
+  /** Goes on with what was not saved before; what was begun on another revision is offered. */
   function bringBack() {
     try {
       const kept = JSON.parse(sessionStorage.getItem(store) ?? "null");
-      if (!kept || kept.revision !== detail.revision || kept.text === draft.text) return;
+      if (!kept) return;
+      const isOvertaken = kept.revision !== detail.revision;
+      overtaken = [...(kept.overtaken ?? []), ...(isOvertaken ? [kept.text] : [])].filter((one) => typeof one === "string" && one !== draft.text);
+      if (isOvertaken || typeof kept.text !== "string" || kept.text === draft.text) return;
       draft.change(kept.text, "Bring back what was not saved");
       toast("What was not saved is here again; undo takes it back");
     } catch {
