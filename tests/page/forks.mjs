@@ -153,6 +153,35 @@ export const forks = {
     await guard();
   },
 
+  async "tree: what was shown more of a run that goes on stays when it is read again"(base) {
+    const { id } = await run(base, "refund-approval", { order: "F-5", amount: 90 }, 0);
+    const { page, guard } = await visit(base, "/workflows");
+    const all = Array.from({ length: 260 }, (_, index) => ({ run_id: `${index}`.padStart(32, "0"), kind: "agent", name: "researcher", session_id: `s${index}`, title: `Child ${index}`, status: "completed", user_id: "", created_at: new Date(index).toISOString(), touched_at: new Date(index).toISOString() }));
+    let fromTheTop = 0;
+    await page.route(`**/v1/runs/${id}/children*`, (route) => {
+      const asked = new URL(route.request().url()).searchParams;
+      const [from, limit] = [Number(asked.get("cursor") ?? 0), Number(asked.get("limit"))];
+      if (!from) fromTheTop += 1;
+      check(limit >= 1 && limit <= 200, `limit ${limit}`);
+      return route.fulfill({ json: { children: all.slice(from, from + limit), next_cursor: from + limit < all.length ? String(from + limit) : null } });
+    });
+    await page.goto(`${base}/workflows/refund-approval/${id}`);
+    const nodes = page.locator(".tree ul ul .node");
+    const more = page.locator(".tree").getByRole("button", { name: "Show more" });
+    await nodes.nth(49).waitFor();
+    for (const count of [100, 150, 200, 250, 260]) {
+      await more.click();
+      await page.waitForFunction((count) => document.querySelectorAll(".tree ul ul .node").length === count, count);
+    }
+    // The next reading begins after all was shown; when the one after it begins, the next is drawn.
+    const after = fromTheTop + 2;
+    while (fromTheTop < after) await page.waitForTimeout(100);
+    equal(await nodes.count(), all.length, "children that are shown");
+    check(await more.isHidden(), "there is no more");
+    await post(base, `/v1/executions/${id}/stop`, {});
+    await guard();
+  },
+
   async "tree: the children of a distributed Map stand under their map run with its sums"(base) {
     const { id } = await run(base, "review-batch", {});
     const { page, guard } = await visit(base, `/workflows/review-batch/${id}`);

@@ -15,6 +15,9 @@ import { badge, rebadge } from "./states.js";
 /** How many children of a run are read at a time. */
 const PAGE = 50;
 
+/** How many the server gives at a time at most. */
+const MOST = 200;
+
 /** How far up what started a run is looked for. */
 const UP = 8;
 
@@ -103,13 +106,23 @@ export function tree(id) {
     return found;
   }
 
-  /** @param {string} of @param {boolean} [further] */
+  /** Reads the children of a run: as many again as there are, or a page more. @param {string} of @param {boolean} [further] */
   async function load(of, further = false) {
-    const page = await get(query(path("v1", "runs", of, "children"), { limit: PAGE, cursor: further ? (cursors.get(of) ?? null) : null }));
-    const before = further ? (children.get(of) ?? []) : [];
+    /** @type {Map<string, Child>} */
+    const found = new Map();
+    // What is shown may grow while this reads.
+    const held = () => children.get(of)?.length ?? 0;
+    let cursor = further ? (cursors.get(of) ?? null) : null;
+    do {
+      const limit = further ? PAGE : Math.min(MOST, Math.max(PAGE, held() - found.size));
+      const page = await get(query(path("v1", "runs", of, "children"), { limit, cursor }));
+      for (const child of page.children) found.set(child.run_id, child);
+      cursor = page.next_cursor;
+    } while (!further && cursor && found.size < held());
+    const before = further ? (children.get(of) ?? []).filter((child) => !found.has(child.run_id)) : [];
     // Oldest first, as they were started.
-    children.set(of, [...before, ...page.children].sort((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at)));
-    cursors.set(of, page.next_cursor);
+    children.set(of, [...before, ...found.values()].sort((one, other) => Date.parse(one.created_at) - Date.parse(other.created_at)));
+    cursors.set(of, cursor);
   }
 
   function draw() {
