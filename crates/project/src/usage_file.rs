@@ -299,6 +299,11 @@ fn ledger(mut table: Fields<'_>) -> Option<LedgerConfig> {
                 // It may hold a password, so it is not repeated.
                 source.error_with(is.place, "invalid_value", "\"redis_url\" is no address of Redis", hint);
             }
+            let who = host.and_then(|host| host.rsplit_once('@')).map(|(who, _)| who);
+            if who.and_then(|who| who.split_once(':')).is_some_and(|(_, password)| !password.is_empty()) {
+                let hint = "write redis_url_env = \"NAME\" and set that variable in the environment";
+                source.error_with(is.place, "secret_in_file", "a password does not belong in this file", hint);
+            }
             LedgerUrl::Is(is.value)
         }
         (None, Some(env)) => LedgerUrl::Env(env.value),
@@ -404,6 +409,19 @@ mod tests {
         assert_eq!((budget.limit_usd, budget.period, &*budget.alerts), (12.5, "day", &[80, 100][..]));
         assert_eq!(usage.caches["answers"].semantic, Some(("default".to_owned(), 0.9)));
         assert_eq!((usage.prices["gpt-4.1"].output, usage.log.retention_days), (4.5, Some(30)));
+    }
+
+    #[test]
+    fn a_password_of_the_ledger_is_refused_in_a_file_that_is_shared() {
+        for url in ["redis://:hidden@host", "rediss://user:hid@den@host:6379/0"] {
+            let (_, problems) = read_text(&format!("[ledger]\nredis_url = \"{url}\"\n"));
+            let [problem] = &problems[..] else { panic!("{problems:?}") };
+            assert!(problem.contains("secret_in_file") && problem.contains("redis_url_env"), "{problem}");
+            assert!(!problem.contains("hid"), "it is not repeated");
+        }
+        for url in ["redis://host:6379/0", "redis://user@host:6379"] {
+            assert_eq!(read_text(&format!("[ledger]\nredis_url = \"{url}\"\n")).1, [""; 0]);
+        }
     }
 
     #[test]
