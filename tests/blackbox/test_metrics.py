@@ -159,6 +159,14 @@ def figures(server):
     return {(name, frozenset(re.findall(r'(\w+)="([^"]*)"', labels))): float(value) for name, labels, value in lines}
 
 
+def test_the_figures_of_all_are_for_keys_that_speak_for_nobody_alone(server):
+    for narrow in ({"user_id": "ann"}, {"agents": ["plain"]}):
+        refused = server.get("/metrics", headers={"x-api-key": key(server, **narrow)["key"]})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_a_watcher"), narrow
+        assert "bedplate_" not in refused.text
+    assert server.get("/metrics", headers={"x-api-key": key(server)["key"]}).status_code == 200
+
+
 def test_metrics_tell_routes_and_models_apart(server):
     api = openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0)
     said = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5}

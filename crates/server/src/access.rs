@@ -212,6 +212,15 @@ impl Identity {
         }
     }
 
+    /// Refuses the figures of the whole server to a key that speaks for one user, or is scoped to agents.
+    pub(crate) fn check_watcher(&self) -> Result<(), ApiError> {
+        if self.user.is_none() && self.agents.is_none() {
+            return Ok(());
+        }
+        let message = "a key that speaks for a user or is scoped to agents may not read what the server counts";
+        Err(ApiError::forbidden("not_a_watcher", message).hint("use a key without a user and without agents"))
+    }
+
     /// Refuses what only the administrator may do.
     pub(crate) fn check_admin(&self) -> Result<(), ApiError> {
         if self.admin {

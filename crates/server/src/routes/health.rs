@@ -25,11 +25,12 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiEr
 /// Tells what was counted, for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "server", responses(
     (status = 200, description = "The metrics", body = String, content_type = "application/openmetrics-text"),
-    (status = "4XX", description = "A key is needed", body = ErrorBody),
+    (status = "4XX", description = "A key is needed, without a user and without agents", body = ErrorBody),
 ))]
-pub(crate) async fn metrics(State(app): State<App>, _: Identity) -> impl IntoResponse {
+pub(crate) async fn metrics(State(app): State<App>, identity: Identity) -> Result<impl IntoResponse, ApiError> {
+    identity.check_watcher()?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     let options = &app.0.options;
     let text = app.0.metrics.render(&options.live.totals(), &options.health.models());
-    ([(header::CONTENT_TYPE, kind)], text)
+    Ok(([(header::CONTENT_TYPE, kind)], text))
 }
