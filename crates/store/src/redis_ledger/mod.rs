@@ -16,6 +16,7 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 use std::{sync::Arc, time::Duration};
+use tokio::sync::oneshot;
 
 /// The largest amount that is counted exactly, so that the sum of many stays within what Lua counts exactly.
 const MOST: u64 = 1 << 50;
@@ -25,6 +26,9 @@ const KEEP: i64 = 86_400_000;
 
 /// How long an account that never ends is kept after its last reservation, in milliseconds.
 const REST: i64 = crate::book::REST.as_millis() as i64;
+
+/// How long an answer is waited for when its caller no longer does: what was reserved for nobody is given back.
+const ANSWER: Duration = Duration::from_secs(120);
 
 /// How many accounts are read at once, so that a list holds nobody up, and how many a list shows.
 const PAGE: usize = 500;
@@ -37,7 +41,7 @@ pub struct RedisOptions {
     pub url: String,
     /// What all keys begin with: servers with the same prefix share their limits.
     pub prefix: String,
-    /// How long a word to it may take.
+    /// How long a caller waits for a word to it.
     pub timeout: Duration,
 }
 
@@ -47,6 +51,7 @@ pub struct RedisLedger {
     connection: ConnectionManager,
     prefix: Arc<str>,
     scripts: Arc<Scripts>,
+    timeout: Duration,
 }
 
 struct Scripts {
@@ -67,7 +72,7 @@ impl RedisLedger {
         let client = Client::open(options.url).map_err(|error| failed(&error))?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(options.timeout))
-            .set_response_timeout(Some(options.timeout))
+            .set_response_timeout(Some(options.timeout.max(ANSWER)))
             .set_number_of_retries(1)
             .set_max_delay(Duration::from_millis(100));
         let connection = ConnectionManager::new_lazy_with_config(client, config).map_err(|error| failed(&error))?;
@@ -76,7 +81,7 @@ impl RedisLedger {
             settle: Script::new(include_str!("settle.lua")),
             balances: Script::new(include_str!("balances.lua")),
         };
-        Ok(Self { connection, prefix: options.prefix.into(), scripts: Arc::new(scripts) })
+        Ok(Self { connection, prefix: options.prefix.into(), scripts: Arc::new(scripts), timeout: options.timeout })
     }
 
     /// Checks that it answers.
@@ -85,7 +90,14 @@ impl RedisLedger {
     /// [`LedgerError`] when it does not.
     pub async fn check(&self) -> Result<(), LedgerError> {
         let mut connection = self.connection.clone();
-        redis::cmd("PING").query_async::<()>(&mut connection).await.map_err(|error| failed(&error))
+        let asked = redis::cmd("PING");
+        self.within(asked.query_async::<()>(&mut connection)).await?.map_err(|error| failed(&error))
+    }
+
+    /// Waits for an answer as long as a caller does.
+    async fn within<T>(&self, answer: impl Future<Output = T>) -> Result<T, LedgerError> {
+        let late = |_| LedgerError("it did not answer in time".into());
+        tokio::time::timeout(self.timeout, answer).await.map_err(late)
     }
 
     fn places(&self, tenant: &Tenant) -> Places {
@@ -93,6 +105,36 @@ impl RedisLedger {
         let tenant = tenant.as_str().replace('%', "%25").replace('{', "%7b").replace('}', "%7d");
         let root = format!("{}:{{{tenant}}}:", self.prefix);
         Places { index: format!("{root}accounts"), accounts: format!("{root}a:") }
+    }
+}
+
+/// What was reserved and not yet taken by whoever asked for it; dropped, it is given back.
+struct Unclaimed {
+    ledger: RedisLedger,
+    reservation: Reservation,
+}
+
+impl Unclaimed {
+    fn claim(mut self) -> Reservation {
+        std::mem::take(&mut self.reservation)
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        let reservation = std::mem::take(&mut self.reservation);
+        if reservation.holds.is_empty() {
+            return;
+        }
+        // Without a runtime the process ends, and what it held counts as after a crash.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let released = self.ledger.release(reservation);
+            runtime.spawn(async move {
+                if let Err(error) = released.await {
+                    tracing::warn!(%error, "what was reserved for nobody could not be given back");
+                }
+            });
+        }
     }
 }
 
@@ -136,9 +178,26 @@ fn balance(period: Period, (used, held, last): Standing) -> Balance {
     Balance { used, held, frees_at: (last >= 0).then(|| period.end(last)).flatten() }
 }
 
+impl RedisLedger {
+    /// Reserves, however long Redis takes for it.
+    async fn reserved(&self, now: Timestamp, claims: Vec<Claim>, call: &Words) -> Result<Reservation, ReserveError> {
+        let (well, said) = rest(call.say(&self.scripts.reserve, &mut self.connection.clone()).await?)?;
+        if well == 0 {
+            return Err(refusal(now, &claims, &said)?);
+        }
+        let mut holds = Vec::with_capacity(claims.len());
+        for (claim, said) in claims.into_iter().zip(said) {
+            let standing = read::<Standing>(said)?;
+            let period = claim.account.period;
+            holds.push(Hold { bucket: period.bucket(now), balance: balance(period, standing), claim });
+        }
+        Ok(Reservation { holds })
+    }
+}
+
 impl Ledger for RedisLedger {
     fn reserve(&self, now: Timestamp, claims: Vec<Claim>) -> BoxFuture<'static, Result<Reservation, ReserveError>> {
-        let Self { mut connection, scripts, .. } = self.clone();
+        let ledger = self.clone();
         let Some(places) = claims.first().map(|claim| self.places(&claim.account.tenant)) else {
             return Box::pin(async { Ok(Reservation::default()) });
         };
@@ -160,17 +219,17 @@ impl Ledger for RedisLedger {
                 .arg(keep(period, now));
         }
         Box::pin(async move {
-            let (well, said) = rest(call.say(&scripts.reserve, &mut connection).await?)?;
-            if well == 0 {
-                return Err(refusal(now, &claims, &said)?);
-            }
-            let mut holds = Vec::with_capacity(claims.len());
-            for (claim, said) in claims.into_iter().zip(said) {
-                let standing = read::<Standing>(said)?;
-                let period = claim.account.period;
-                holds.push(Hold { bucket: period.bucket(now), balance: balance(period, standing), claim });
-            }
-            Ok(Reservation { holds })
+            // A script that was sent runs whether or not its caller still waits, so its answer is always taken.
+            let (tell, told) = oneshot::channel();
+            let keeper = ledger.clone();
+            tokio::spawn(async move {
+                let reserved = keeper.reserved(now, claims, &call).await;
+                // Dropped by whoever is left, an unclaimed reservation is given back.
+                let _ = tell.send(reserved.map(|reservation| Unclaimed { ledger: keeper, reservation }));
+            });
+            let unclaimed = ledger.within(told).await?;
+            let unclaimed = unclaimed.map_err(|_| LedgerError("the server stops".into()))??;
+            Ok(unclaimed.claim())
         })
     }
 
@@ -205,6 +264,7 @@ impl Ledger for RedisLedger {
         tenant: &Tenant,
         prefix: &str,
     ) -> BoxFuture<'static, Result<Vec<(Account, Balance)>, LedgerError>> {
+        let ledger = self.clone();
         let Self { mut connection, scripts, .. } = self.clone();
         let (places, tenant) = (self.places(tenant), tenant.clone());
         let (mut first, last) = match prefix {
@@ -219,7 +279,8 @@ impl Ledger for RedisLedger {
                 for period in Period::ALL {
                     call.arg(period.as_str()).arg(from(period, now));
                 }
-                let page: Vec<(String, u64, u64, i64)> = call.say(&scripts.balances, &mut connection).await?;
+                let page: Vec<(String, u64, u64, i64)> =
+                    ledger.within(call.say(&scripts.balances, &mut connection)).await??;
                 let size = page.len();
                 if let Some((name, ..)) = page.last() {
                     first = [b"(", name.as_bytes()].concat();

@@ -166,3 +166,42 @@ async fn a_ledger_that_is_away_is_an_error_and_one_that_comes_back_is_used_again
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+#[tokio::test]
+async fn what_is_reserved_for_a_caller_that_went_away_is_given_back() {
+    let Some(server) = Server::start().await else { return };
+    let patient = server.ledger("gone");
+    let hasty = RedisLedger::open(RedisOptions {
+        url: format!("redis://127.0.0.1:{}/0", server.port),
+        prefix: "gone".into(),
+        timeout: Duration::from_millis(200),
+    })
+    .unwrap();
+    let one = |ledger: &RedisLedger| ledger.reserve(NOW, vec![claim("a", Period::Month, 10, 1_000)]);
+    // Both are connected, and Redis knows the scripts.
+    for ledger in [&patient, &hasty] {
+        let held = one(ledger).await.unwrap();
+        ledger.settle(held, vec![1]).await.unwrap();
+    }
+    let paused = Command::new("redis-cli").args(["-p", &server.port.to_string(), "client", "pause", "1500"]).output();
+    if !paused.is_ok_and(|paused| paused.status.success()) {
+        eprintln!("redis-cli is not installed: this is not tested");
+        return;
+    }
+    let hung_up = tokio::time::timeout(Duration::from_millis(50), one(&patient)).await;
+    assert!(hung_up.is_err(), "Redis rests");
+    assert!(matches!(one(&hasty).await, Err(ReserveError::Ledger(_))), "its own time is over");
+    // A reservation that is kept comes after the two, which have been made by then.
+    let held = one(&patient).await.unwrap();
+    let mut tries = 0;
+    loop {
+        let found = patient.balances(NOW, &Tenant::default(), "").await.unwrap();
+        if (found[0].1.used, found[0].1.held) == (2, 10) {
+            break;
+        }
+        tries += 1;
+        assert!(tries < 100, "what nobody waited for is still held: {found:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    patient.settle(held, vec![0]).await.unwrap();
+}
