@@ -150,7 +150,8 @@ async fn exchange(
 }
 
 impl Connection {
-    /// Writes head and body; returns false when the answer began before all of it was taken, which ends the request.
+    /// Writes head and body; returns false when the answer itself began before all of it was taken, which ends the
+    /// request. An informational answer ends nothing (RFC 9110, section 15.2).
     async fn write(&mut self, head: &[u8], body: &[u8]) -> Result<bool, (bool, Failure)> {
         let Self { stream, buffer } = self;
         let (total, mut written) = (head.len() + body.len(), 0);
@@ -178,7 +179,8 @@ impl Connection {
             match read {
                 Ok(None) => {}
                 Ok(Some(0)) => return Err((written == 0, Failure::Cut)),
-                Ok(Some(_)) => return Ok(false),
+                Ok(Some(_)) if answer_begins(buffer).map_err(|failure| (false, failure))? => return Ok(false),
+                Ok(Some(_)) => {}
                 Err(error) => return Err((written == 0, error.into())),
             }
         }
@@ -202,6 +204,24 @@ impl Connection {
             }
         }
     }
+}
+
+/// Takes informational answers out of what was read; returns whether the answer itself begins after them. One that cannot
+/// be told yet is left there.
+fn answer_begins(buffer: &mut BytesMut) -> Result<bool, Failure> {
+    let at = b"HTTP/1.1 ".len();
+    while let Some(status) = buffer.get(at..at + 3) {
+        if status[0] != b'1' || status == b"101" {
+            return Ok(true);
+        }
+        if buffer.len() > MAX_HEAD {
+            return Err(Failure::Malformed("its head is too long"));
+        }
+        if head::read(buffer)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(false)
 }
 
 impl Pool {
@@ -365,6 +385,34 @@ mod tests {
         let answer = client().send(&Method::POST, &uri, &HeaderMap::new(), &body).await.expect("the refusal comes");
         assert_eq!(answer.status(), 413);
         assert_eq!(answer.into_body().collect().await.expect("it is whole").to_bytes(), "no");
+    }
+
+    #[tokio::test]
+    async fn an_informational_answer_does_not_stop_a_great_request() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let uri: Uri = format!("http://{}/", listener.local_addr().expect("it is bound")).parse().expect("an address");
+        const LENGTH: usize = 64 << 20;
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client comes");
+            for piece in ["HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 1", "03 Early Hints\r\nlink: x\r\n\r\n"] {
+                stream.write_all(piece.as_bytes()).await.expect("the client reads");
+                // What is sent is read by the client before the rest follows.
+                let mut some = vec![0; 16 << 20];
+                stream.read_exact(&mut some).await.expect("the request goes on");
+            }
+            let (mut rest, mut piece) = (LENGTH - (32 << 20), vec![0; 1 << 20]);
+            while rest > 0 {
+                rest = rest.saturating_sub(stream.read(&mut piece).await.expect("the request goes on"));
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            stream.write_all(answer).await.expect("the client reads");
+            std::future::pending::<()>().await;
+        });
+        let body = Bytes::from(vec![b'x'; LENGTH]);
+        let (client, headers) = (client(), HeaderMap::new());
+        let asked = client.send(&Method::POST, &uri, &headers, &body);
+        let answer = tokio::time::timeout(Duration::from_secs(120), asked).await.expect("the request is sent whole");
+        assert_eq!(answer.expect("the answer comes").status(), 200);
     }
 
     #[tokio::test]
