@@ -1,5 +1,6 @@
 """Asynchronous invocations, as boto3's `bedrock-runtime` makes them: results lie in buckets, also after `kill -9`."""
 
+import concurrent.futures
 import json
 import time
 
@@ -125,6 +126,38 @@ def test_a_repeat_with_the_same_token_is_the_same_invocation(start, project, ups
     for wrong in (arn[:-4] + "zzzz", arn.replace("us-east-1", "eu-west-1")):
         with pytest.raises(api.exceptions.ValidationException):
             api.get_async_invoke(invocationArn=wrong)
+
+
+def test_the_same_token_at_the_same_time_is_one_invocation_that_ends(start, project, upstream):
+    api = client(start(project))
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for n in range(10):
+            mark = name("once")
+            arns = list(pool.map(lambda _, n=n, mark=mark: begin(api, mark, clientRequestToken=f"same-{n}"), range(8)))
+            assert len(set(arns)) == 1, arns
+            assert ended(api, arns[0])["status"] == "Completed"
+            assert result(project, arns[0], "manifest.json")["status"] == "Completed"
+            assert [said for said in upstream.asked if said.startswith(mark)] == [mark]
+
+
+def test_a_paid_result_waits_for_a_bucket_that_is_away(start, project, upstream):
+    server = start(project)
+    api = client(server)
+    mark = name("away")
+    upstream.gate.clear()
+    try:
+        arn = begin(api, mark)
+        wait("the model is not asked", lambda: list(upstream.asked), lambda asked: mark in asked)
+        (project / "results").rename(project / "elsewhere")
+        (project / "results").write_text("no folder")
+    finally:
+        upstream.gate.set()
+    wait("no write failed", server.output, lambda said: "the result of an invocation waits" in said)
+    assert api.get_async_invoke(invocationArn=arn)["status"] == "InProgress"
+    (project / "results").unlink()
+    (project / "elsewhere").rename(project / "results")
+    assert ended(api, arn)["status"] == "Completed"
+    assert result(project, arn)["content"][0]["text"] == f"re: {mark}" and upstream.asked.count(mark) == 1
 
 
 def test_invocations_are_listed_by_time_status_and_page(start, project):

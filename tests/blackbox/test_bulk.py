@@ -16,10 +16,15 @@ ROWS = 60
 
 
 class Upstream:
-    """A model server that counts which questions it answers; slow, so that a kill falls into the middle."""
+    """A model server that counts which questions it answers; slow, so that a kill falls into the middle.
+
+    It answers while `gate` is set, with 503 while it is `away`, and with 17 MiB where the question begins with `huge`.
+    """
 
     def __init__(self, seconds=0.02):
         self.asked, self.lock, self.seconds = [], threading.Lock(), seconds
+        self.gate, self.away = threading.Event(), False
+        self.gate.set()
         upstream = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -33,15 +38,22 @@ class Upstream:
                 content = body["messages"][-1]["content"]
                 said = content if isinstance(content, str) else content[0]["text"]
                 time.sleep(upstream.seconds)
+                if upstream.away:
+                    self.send_response(503)
+                    self.send_header("content-length", "0")
+                    self.end_headers()
+                    return
                 with upstream.lock:
                     upstream.asked.append(said)
+                upstream.gate.wait(120)
+                answer = "x" * (17 << 20) if said.startswith("huge") else f"re: {said}"
                 reply = {
                     "id": "x", "object": "chat.completion", "created": 1, "model": "m",
-                    "choices": [{"index": 0, "message": {"role": "assistant", "content": f"re: {said}"}, "finish_reason": "stop"}],
+                    "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
                     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
                 }
                 chunk = dict(reply, object="chat.completion.chunk",
-                             choices=[{"index": 0, "delta": {"content": f"re: {said}"}, "finish_reason": "stop"}])
+                             choices=[{"index": 0, "delta": {"content": answer}, "finish_reason": "stop"}])
                 stream = body.get("stream")
                 text = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n" if stream else json.dumps(reply)
                 self.send_response(200)
@@ -254,6 +266,41 @@ def test_a_batch_is_cancelled_and_keeps_what_was_done(start, project):
     assert 0 < len(done) == over.request_counts.completed < 2_000
     with pytest.raises(openai.ConflictError):
         api.batches.cancel(batch.id)
+
+
+def test_a_cancel_lets_no_row_begin_that_waits_for_room(start, tmp_path):
+    upstream = Upstream()
+    upstream.gate.clear()
+    api = client(start(write_project(tmp_path / "project", upstream, Listener())))
+    try:
+        first = batch_of(api, [row(f"f{n}", f"first {n}") for n in range(4)])
+        wait("the first batch takes no room", lambda: len(upstream.asked), lambda count: count == 4)
+        second = batch_of(api, [row(f"s{n}", f"second {n}") for n in range(4)])
+        wait("it does not begin", lambda: api.batches.retrieve(second.id).status, lambda status: status == "in_progress")
+        api.batches.cancel(second.id)
+        over = ended(api, second)
+    finally:
+        upstream.gate.set()
+    assert (over.status, over.request_counts.completed, over.request_counts.failed) == ("cancelled", 0, 0)
+    assert ended(api, first).request_counts.completed == 4
+    assert not [said for said in upstream.asked if said.startswith("second")]
+
+
+def test_a_reply_that_is_too_large_to_keep_is_paid_for_once(start, project, upstream):
+    server = start(project)
+    mark = name("huge")
+    assert mark.startswith("huge")
+    body = {"model": "up", "messages": [{"role": "user", "content": f"{mark} job"}]}
+    made = server.post("/v1/jobs", {"endpoint": "/v1/chat/completions", "body": body}).json()
+    over = job_over(server, made["id"])
+    assert (over["status"], over["result"]["status_code"]) == ("failed", 502)
+    assert "larger than what is kept" in over["result"]["body"]["error"]["message"], over
+    api = client(server)
+    batch = ended(api, batch_of(api, [row("a", f"{mark} row"), row("b", "small")]))
+    assert (batch.status, batch.request_counts.completed, batch.request_counts.failed) == ("completed", 1, 1)
+    failed = json.loads(api.files.content(batch.error_file_id).text)
+    assert failed["custom_id"] == "a" and "larger than what is kept" in failed["response"]["body"]["error"]["message"]
+    assert sorted(said for said in upstream.asked if said.startswith(mark)) == [f"{mark} job", f"{mark} row"]
 
 
 def test_a_kill_in_the_middle_of_a_batch_loses_no_row_and_repeats_none_that_was_finished(start, project, upstream):

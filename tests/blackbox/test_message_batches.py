@@ -60,6 +60,20 @@ def test_a_batch_answers_each_request_in_the_clients_own_types(start, project):
     assert all(found[custom_id].type == "errored" for custom_id in kinds)
 
 
+def test_an_outage_of_the_provider_costs_no_request(start, tmp_path):
+    upstream = Upstream()
+    upstream.away = True
+    server = start(write_project(tmp_path / "project", upstream, Listener()))
+    api = client(server)
+    batch = api.messages.batches.create(requests=[request("a", "Hello")])
+    look = lambda: server.get("/v1/records?limit=5", token=True).json()["records"]  # noqa: E731
+    wait("no attempt failed", look, len)
+    upstream.away = False
+    over = ended(api, batch, 120)
+    assert (over.request_counts.succeeded, over.request_counts.errored) == (1, 0), results(api, batch)
+    assert results(api, batch)["a"].message.content[0].text == "re: Hello"
+
+
 def test_batches_are_listed_both_ways_and_deleted_when_they_are_over(start, project):
     server = start(project)
     api = client(server)

@@ -89,15 +89,38 @@ impl Kept for Batch {
     }
 }
 
+/// What the files of a batch of OpenAI's clients are for: what ended well, and the rest.
+pub(super) const FILES: [&str; 2] = ["output", "error"];
+
+/// Returns the part of a batch's id that names it, without what says that it is a batch.
+pub(super) fn name_of(id: &str) -> &str {
+    id.split_once('_').map_or(id, |(_, name)| name)
+}
+
+/// Returns the id of one of the [`FILES`] of a batch of this name.
+pub(super) fn file_id(name: &str, which: &str) -> String {
+    format!("file-{name}-{which}")
+}
+
+/// Returns the id of the pieces that the results of a batch of Anthropic's clients are in.
+pub(super) fn results_id(batch: &str) -> String {
+    format!("{batch}-results")
+}
+
+/// Returns the id of the pieces that its requests are in.
+pub(super) fn requests_id(batch: &str) -> String {
+    format!("{batch}-requests")
+}
+
 impl Batch {
     /// Returns the part of its id that names it, without what says that it is a batch.
     pub(super) fn name(&self) -> &str {
-        self.id.split_once('_').map_or(&self.id, |(_, name)| name)
+        name_of(&self.id)
     }
 
     /// Returns the id of the pieces that its results are in.
     pub(super) fn results_id(&self) -> String {
-        format!("{}-results", self.id)
+        results_id(&self.id)
     }
 
     pub(super) fn enter(&mut self, status: Status, at: i64) {

@@ -27,6 +27,9 @@ use utoipa::{IntoParams, ToSchema};
 /// What a batch can call.
 const ENDPOINTS: [&str; 4] = ["/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/messages"];
 
+/// What the id of such a batch begins with.
+const PREFIX: &str = "batch_";
+
 /// The one completion window, and what it is in seconds.
 const WINDOW: (&str, i64) = ("24h", 86_400);
 
@@ -75,7 +78,7 @@ pub(crate) async fn create(
     }
     let now = app.now();
     let batch = Batch {
-        id: new_id(&app, "batch_"),
+        id: new_id(&app, PREFIX),
         who,
         endpoint: request.endpoint,
         input_file_id: request.input_file_id,
@@ -152,7 +155,7 @@ pub(crate) async fn list(
     let size = params.size(20, 100)?;
     let shelf = Shelf::<Batch>::new(app.documents(), &identity.tenant);
     let (page, more) = shelf
-        .page(identity.user.as_ref(), Cursor::After(params.after), size, |batch| batch.face == Face::OpenAi)
+        .page(PREFIX, identity.user.as_ref(), Cursor::After(params.after), size, |batch| batch.face == Face::OpenAi)
         .await
         .map_err(failed)?;
     let ids = (page.first().map(|batch| &batch.id), page.last().map(|batch| &batch.id));

@@ -4,7 +4,7 @@
 //! of these documents. A row that has one is never run again, whatever was cut off when.
 
 use super::{
-    batch::{Batch, Face, Results, Status},
+    batch::{self, Batch, Face, Results, Status},
     door,
     files::{self, File, Lines, Writer},
     insist, pause,
@@ -15,7 +15,7 @@ use super::{
 use crate::App;
 use bedplate_core::{
     id::Tenant,
-    port::documents::{DocumentError, DocumentQuery, NewDocument, Precondition, Revision},
+    port::documents::{DocumentError, DocumentQuery, MAX_DOCUMENT_BYTES, NewDocument, Precondition, Revision},
 };
 use futures::{StreamExt, stream::FuturesUnordered};
 use serde_json::json;
@@ -26,6 +26,9 @@ use std::{
 
 /// Where what became of rows is: `<batch>/<row>`.
 const OUTCOMES: &str = "batch-rows";
+
+/// How many of them are read at once: each may be as large as a document.
+const OUTCOMES_AT_ONCE: usize = 8;
 
 /// How many rows a batch of OpenAI's clients has at most.
 const MAX_ROWS: u64 = 50_000;
@@ -64,7 +67,7 @@ impl Work {
         loop {
             let Some((batch, revision)) = self.shelf.get(&self.id).await? else {
                 // It was removed, by itself or together with its person: nothing of it stays.
-                return self.tidy_up().await;
+                return self.forget().await;
             };
             let more = match batch.status {
                 Status::Validating => self.validate(batch, revision).await?,
@@ -153,6 +156,7 @@ impl Work {
         let (mut next, mut over) = (0, false);
         let (mut uncounted, mut counted_at) = (0, Instant::now());
         let plan = batch.clone();
+        let halt = door::Halt::new();
         let mut open = FuturesUnordered::new();
         let window = self.app.0.bulk.limits.concurrency.max(1) as usize;
         loop {
@@ -161,31 +165,40 @@ impl Work {
                     None => over = true,
                     Some(_) if done.contains(&next) => next += 1,
                     Some(line) => {
-                        open.push(self.row(&plan, next, line));
+                        open.push(self.row(&plan, next, line, &halt));
                         next += 1;
                     }
                 }
             }
-            match open.next().await {
-                None => break,
-                Some(Ok(Some(well))) => {
+            // A cancel is seen also while nothing ends.
+            let ended = tokio::select! {
+                ended = open.next() => Some(ended),
+                () = tokio::time::sleep(COUNT_AFTER) => None,
+            };
+            match ended {
+                None => {}
+                Some(None) => break,
+                Some(Some(Ok(Some(well)))) => {
                     count(&mut batch, well);
                     uncounted += 1;
                 }
                 // The server stops; what has no outcome is run after the next start.
-                Some(Ok(None)) => return Ok(false),
-                Some(Err(error)) => return Err(error),
+                Some(Some(Ok(None))) => return Ok(false),
+                Some(Some(Err(error))) => return Err(error),
             }
             let expired = seconds(self.app.now()) >= batch.expires_at;
-            let due = uncounted >= COUNT_EVERY || counted_at.elapsed() >= COUNT_AFTER || expired;
+            let waited = uncounted > 0 && counted_at.elapsed() >= COUNT_AFTER;
+            let due = uncounted >= COUNT_EVERY || waited || expired;
             // A cancel, or the deletion of the person, shows by the revision.
             let changed = self.shelf.get(&self.id).await?.is_none_or(|(_, found)| found != revision);
             if due || changed {
                 (uncounted, counted_at) = (0, Instant::now());
                 match self.shelf.put(&batch, Precondition::At(revision), self.app.now()).await {
                     Ok(new) => revision = new,
-                    // It is cancelled or gone. What is under way ends first, so that its outcome counts.
+                    // It is cancelled or gone. What is under way ends first, so that its outcome counts; what waits
+                    // does not begin.
                     Err(DocumentError::Conflict) => {
+                        halt.halt();
                         while let Some(ended) = open.next().await {
                             ended?;
                         }
@@ -194,6 +207,7 @@ impl Work {
                     Err(error) => return Err(error),
                 }
                 if expired {
+                    halt.halt();
                     while let Some(ended) = open.next().await {
                         ended?;
                     }
@@ -213,16 +227,30 @@ impl Work {
         .await
     }
 
-    /// Runs a row and writes what became of it; returns whether it ended well, none when the server stops.
-    async fn row(&self, batch: &Batch, number: u64, line: bytes::Bytes) -> Result<Option<bool>, DocumentError> {
+    /// Runs a row and writes what became of it; returns whether it ended well, none when it was not done: the server
+    /// stops, or nothing more shall begin.
+    async fn row(
+        &self,
+        batch: &Batch,
+        number: u64,
+        line: bytes::Bytes,
+        halt: &door::Halt,
+    ) -> Result<Option<bool>, DocumentError> {
         let id = row_id(batch, number);
         let outcome = match Row::read(&line, &batch.endpoint) {
             Ok(row) => {
                 let (who, to) = (&batch.who, door::To { path: &batch.endpoint, headers: &batch.headers });
-                let Some(answer) = door::post(&self.app, &self.tenant, who, to, row.body()).await else {
+                let Some(answer) = door::post(&self.app, &self.tenant, who, to, row.body(), halt).await else {
                     return Ok(None);
                 };
-                Outcome::answered(batch.face, &id, &row.custom_id, &answer)
+                let outcome = Outcome::answered(batch.face, &id, &row.custom_id, &answer);
+                if outcome.0.len() > MAX_DOCUMENT_BYTES {
+                    // It would never be written: the row ends, so that it is not paid for again.
+                    let instead = door::too_large(&batch.endpoint).await;
+                    Outcome::answered(batch.face, &id, &row.custom_id, &instead)
+                } else {
+                    outcome
+                }
             }
             // The whole input was read before.
             Err((code, message)) => Outcome::broken(&id, code, &message),
@@ -267,7 +295,7 @@ impl Work {
             collection: OUTCOMES.to_owned(),
             prefix: format!("{}/", self.id),
             after,
-            limit: 100,
+            limit: OUTCOMES_AT_ONCE,
             ..DocumentQuery::default()
         };
         let page = self.app.documents().list(&self.tenant, query).await?;
@@ -323,6 +351,18 @@ impl Work {
         .await
     }
 
+    /// Removes everything that follows from the id of a batch that is gone: its person was deleted while it was worked
+    /// on, and what was written after that belongs to nobody.
+    async fn forget(&self) -> Result<(), DocumentError> {
+        self.tidy_up().await?;
+        let name = batch::name_of(&self.id);
+        let [output, errors] = batch::FILES.map(|which| batch::file_id(name, which));
+        for file in [batch::results_id(&self.id), batch::requests_id(&self.id), output, errors] {
+            files::remove(&self.app, &self.tenant, &file).await?;
+        }
+        Ok(())
+    }
+
     /// Removes what became of each row: it is in the results.
     async fn tidy_up(&self) -> Result<(), DocumentError> {
         files::remove_all(&self.app, &self.tenant, OUTCOMES, &format!("{}/", self.id)).await
@@ -355,9 +395,8 @@ impl Shelves {
         };
         match batch.face {
             Face::OpenAi => {
-                let [output, errors] = ["output", "error"].map(|which| {
-                    writer(format!("file-{}-{which}", batch.name()), format!("{}_{which}.jsonl", batch.id))
-                });
+                let [output, errors] = batch::FILES
+                    .map(|which| writer(batch::file_id(batch.name(), which), format!("{}_{which}.jsonl", batch.id)));
                 Self::Files(output, errors)
             }
             Face::Anthropic => Self::Results(writer(batch.results_id(), String::new())),

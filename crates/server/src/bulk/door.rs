@@ -14,6 +14,7 @@ use bedplate_core::id::Tenant;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use std::{collections::BTreeMap, time::Duration};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 /// How often a request is made again that the server or a provider had no room for.
@@ -37,19 +38,57 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
 }
 
-/// Posts `body`, again after a while when there is no room; none when the server stops.
-pub(super) async fn post(app: &App, tenant: &Tenant, who: &Who, to: To<'_>, body: Bytes) -> Option<Answer> {
+/// Says that nothing more of a piece of work shall begin.
+pub(super) struct Halt(watch::Sender<bool>);
+
+impl Halt {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    /// Lets what is under way end, and nothing begin.
+    pub(super) fn halt(&self) {
+        self.0.send_replace(true);
+    }
+
+    fn is_halted(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Resolves when nothing more shall begin.
+    async fn halted(&self) {
+        // The sender is held by `self`, so the wait ends in order alone.
+        let _ = self.0.subscribe().wait_for(|halted| *halted).await;
+    }
+}
+
+/// Posts `body`, again after a while when there is no room; none when the server stops, or nothing more shall begin.
+pub(super) async fn post(
+    app: &App,
+    tenant: &Tenant,
+    who: &Who,
+    to: To<'_>,
+    body: Bytes,
+    halt: &Halt,
+) -> Option<Answer> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let permit = app.0.bulk.admit().await?;
+        let permit = tokio::select! {
+            permit = app.0.bulk.admit() => permit?,
+            () = halt.halted() => return None,
+        };
+        if halt.is_halted() {
+            return None;
+        }
         let answered = tokio::select! {
             answered = once(app, tenant, who, to, body.clone()) => answered,
             () = app.closed() => return None,
         };
         drop(permit);
         let (answer, wait) = answered;
-        let busy = matches!(answer.status, 408 | 429 | 503);
+        // 529 is what Anthropic's clients hear for 503.
+        let busy = matches!(answer.status, 408 | 429 | 503 | 529);
         if app.is_closing() && busy {
             return None;
         }
@@ -57,27 +96,39 @@ pub(super) async fn post(app: &App, tenant: &Tenant, who: &Who, to: To<'_>, body
             return Some(answer);
         }
         let wait = wait.unwrap_or(Duration::from_secs(1) * 2_u32.pow(attempt - 1)).min(MAX_WAIT);
-        if !pause(app, wait).await {
-            return None;
+        tokio::select! {
+            goes_on = pause(app, wait) => if !goes_on { return None },
+            () = halt.halted() => return None,
         }
     }
 }
 
 async fn once(app: &App, tenant: &Tenant, who: &Who, to: To<'_>, body: Bytes) -> (Answer, Option<Duration>) {
-    let refused = |error: &ApiError| error::render(error, Shape::of_path(to.path), "");
     let response = match ask(app, tenant, who, to, body).await {
         Ok(response) => response,
-        Err(error) => refused(&error),
+        Err(error) => error::render(&error, Shape::of_path(to.path), ""),
     };
     match read(response).await {
         Some(answered) => answered,
         None => {
             let error = ApiError::new(StatusCode::BAD_GATEWAY, "model_broken_stream", "the reply broke off");
-            let (status, body) = (error.status.as_u16(), refused(&error).into_body());
-            let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-            (Answer { status, request_id: String::new(), body }, None)
+            (refused(to.path, &error).await, None)
         }
     }
+}
+
+/// Returns the answer that stands for one that could not be kept: it is larger than a document may be.
+pub(super) async fn too_large(path: &str) -> Answer {
+    let message = "the reply is larger than what is kept of one; ask for less at once";
+    refused(path, &ApiError::new(StatusCode::BAD_GATEWAY, "reply_too_large", message)).await
+}
+
+async fn refused(path: &str, error: &ApiError) -> Answer {
+    let response = error::render(error, Shape::of_path(path), "");
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await;
+    let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    Answer { status, request_id: String::new(), body }
 }
 
 async fn ask(app: &App, tenant: &Tenant, who: &Who, to: To<'_>, body: Bytes) -> Result<Response, ApiError> {

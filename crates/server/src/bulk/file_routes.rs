@@ -144,7 +144,7 @@ pub(crate) async fn list(
     let shelf = Shelf::<File>::new(app.documents(), &identity.tenant);
     let wanted = |file: &File| purpose.as_ref().is_none_or(|purpose| *purpose == file.purpose);
     let (page, more) =
-        shelf.page(identity.user.as_ref(), Cursor::After(page.after), size, wanted).await.map_err(failed)?;
+        shelf.page("file-", identity.user.as_ref(), Cursor::After(page.after), size, wanted).await.map_err(failed)?;
     let ids = (page.first().map(|file| &file.id), page.last().map(|file| &file.id));
     let shown: Vec<Value> = page.iter().map(File::shown).collect();
     Ok(Json(json!({ "object": "list", "data": shown, "first_id": ids.0, "last_id": ids.1, "has_more": more })))

@@ -85,11 +85,14 @@ impl Writer {
 
     /// Writes the rest, of a file that clients do not see: whoever made it knows its pieces.
     pub(super) async fn flush(mut self) -> Result<File, DocumentError> {
-        let rest = self.pending.split().freeze();
-        if !rest.is_empty() {
-            self.put(rest).await?;
-        }
+        self.rest().await?;
         Ok(self.file)
+    }
+
+    /// Writes what is not yet a whole piece; nothing may follow.
+    pub(super) async fn rest(&mut self) -> Result<(), DocumentError> {
+        let rest = self.pending.split().freeze();
+        if rest.is_empty() { Ok(()) } else { self.put(rest).await }
     }
 
     /// Takes back what was written of a file that will not be there.

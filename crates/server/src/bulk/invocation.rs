@@ -1,6 +1,6 @@
 //! Asynchronous invocations: what is kept of one beside its job, and how its result becomes an object of a bucket.
 
-use super::door::Answer;
+use super::{door::Answer, pause};
 use crate::{App, wire::rfc3339};
 use bedplate_core::{
     id::{Tenant, UserId},
@@ -13,10 +13,14 @@ use bedplate_core::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// What writes an object, as workflows name it: it reaches the buckets that the project configures.
 const PUT: &str = "arn:aws:states:::s3:putObject";
+
+/// How long the write of a result waits before each repeat, in seconds: the model was paid, so a bucket that is away for
+/// minutes loses nothing.
+const PAUSES: [u64; 10] = [1, 2, 4, 8, 16, 30, 60, 60, 60, 60];
 
 /// The longest message of a failure, in characters.
 const MAX_MESSAGE: usize = 2_048;
@@ -90,10 +94,11 @@ impl Invocation {
         self.put(app, tenant, user, "manifest.json", manifest.to_string().into()).await
     }
 
-    /// Takes the answer: the result becomes an object, or the failure is kept. Returns whether it went well.
-    pub(super) async fn deliver(&mut self, app: &App, tenant: &Tenant, user: &UserId, answer: &Answer) -> bool {
+    /// Takes the answer: the result becomes an object, or the failure is kept. Returns whether it went
+    /// well; none when the server stops before the result is written.
+    pub(super) async fn deliver(&mut self, app: &App, tenant: &Tenant, user: &UserId, answer: &Answer) -> Option<bool> {
         let written = match answer.status {
-            200..=299 => self.put(app, tenant, user, "output.json", answer.body.clone()).await,
+            200..=299 => self.put_at_last(app, tenant, user, "output.json", &answer.body).await?,
             _ => Err(message_of(&answer.body)),
         };
         self.ended_at = Some(app.now().0);
@@ -104,7 +109,28 @@ impl Invocation {
         if let Err(message) = self.describe(app, tenant, user, status).await {
             tracing::warn!(arn = %self.arn, %message, "the manifest of an invocation could not be written");
         }
-        well
+        Some(well)
+    }
+
+    /// Writes an object, again after a while when that failed; none when the server stops first.
+    async fn put_at_last(
+        &self,
+        app: &App,
+        tenant: &Tenant,
+        user: &UserId,
+        object: &str,
+        body: &Bytes,
+    ) -> Option<Result<(), String>> {
+        for wait in PAUSES {
+            match self.put(app, tenant, user, object, body.clone()).await {
+                Ok(()) => return Some(Ok(())),
+                Err(message) => tracing::warn!(arn = %self.arn, %message, "the result of an invocation waits"),
+            }
+            if !pause(app, Duration::from_secs(wait)).await {
+                return None;
+            }
+        }
+        Some(self.put(app, tenant, user, object, body.clone()).await)
     }
 
     async fn put(&self, app: &App, tenant: &Tenant, user: &UserId, object: &str, body: Bytes) -> Result<(), String> {

@@ -155,9 +155,7 @@ pub(crate) async fn start(
     let shelf = Shelf::<Job>::new(app.documents(), &identity.tenant);
     let id = format!("{PREFIX}{name}");
     if shelf.get(&id).await.map_err(failed)?.is_none() {
-        // What cannot be written later is said now.
-        let described = invocation.describe(&app, &identity.tenant, &who.user, "InProgress").await;
-        described.map_err(|message| wrong(format!("the output cannot be written: {message}")))?;
+        let user = who.user.clone();
         let job = Job {
             id,
             who,
@@ -174,7 +172,14 @@ pub(crate) async fn start(
             finished_at: None,
         };
         match shelf.put(&job, Precondition::Absent, now).await {
-            Ok(_) => spawn(&app, identity.tenant, job.id),
+            Ok(_) => {
+                // Only whoever made it describes it, and before it begins: what cannot be written later is said now.
+                if let Err(message) = invocation.describe(&app, &identity.tenant, &user, "InProgress").await {
+                    shelf.delete(&job.id).await.map_err(failed)?;
+                    return Err(wrong(format!("the output cannot be written: {message}")));
+                }
+                spawn(&app, identity.tenant, job.id);
+            }
             // The same request made it just then.
             Err(DocumentError::Conflict) => {}
             Err(error) => return Err(failed(error)),
@@ -393,7 +398,7 @@ pub(crate) async fn list(
             && wanted.is_none_or(|wanted| status(job.status) == wanted)
     };
     let shelf = Shelf::<Job>::new(app.documents(), &identity.tenant);
-    let (mut page, more) = shelf.page(identity.user.as_ref(), cursor, size, fits).await.map_err(failed)?;
+    let (mut page, more) = shelf.page(PREFIX, identity.user.as_ref(), cursor, size, fits).await.map_err(failed)?;
     if ascending {
         page.reverse();
     }

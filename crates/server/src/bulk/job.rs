@@ -167,11 +167,12 @@ impl Work {
             let headers = BTreeMap::from_iter(key);
             let to = door::To { path: &job.path, headers: &headers };
             let body = Bytes::from(job.body.to_string());
-            let Some(answer) = door::post(&self.app, &self.tenant, &job.who, to, body).await else {
+            let Some(answer) = door::post(&self.app, &self.tenant, &job.who, to, body, &door::Halt::new()).await else {
                 return Ok(false);
             };
             if let Some(invocation) = &mut job.invocation {
-                let well = invocation.deliver(&self.app, &self.tenant, &job.who.user, &answer).await;
+                let delivered = invocation.deliver(&self.app, &self.tenant, &job.who.user, &answer).await;
+                let Some(well) = delivered else { return Ok(false) };
                 job.end(if well { Status::Completed } else { Status::Failed }, &self.app);
                 self.put(&job, revision).await?;
                 return Ok(true);
@@ -183,12 +184,12 @@ impl Work {
             job.result = Some(json!({ "status_code": answer.status, "body": body }));
             if !waits {
                 job.end(if well { Status::Completed } else { Status::Failed }, &self.app);
-                self.put(&job, revision).await?;
+                self.keep(&mut job, revision).await?;
                 return Ok(true);
             }
             if job.status != Status::Waiting {
                 job.status = Status::Waiting;
-                revision = self.put(&job, revision).await?;
+                revision = self.keep(&mut job, revision).await?;
             } else if self.shelf.get(&self.id).await?.is_none_or(|(_, found)| found != revision) {
                 return Ok(true);
             }
@@ -197,6 +198,20 @@ impl Work {
             }
             look = (look * 2).min(MAX_LOOK);
         }
+    }
+
+    /// Writes a job with its result; one that is larger than a document may be ends the job, so that it is not done, and
+    /// paid for, again and again.
+    async fn keep(&self, job: &mut Job, revision: Revision) -> Result<Revision, DocumentError> {
+        match self.put(job, revision).await {
+            Err(DocumentError::TooLarge { .. }) => {}
+            other => return other,
+        }
+        let instead = door::too_large(&job.path).await;
+        let body: Value = serde_json::from_slice(&instead.body).unwrap_or_default();
+        job.result = Some(json!({ "status_code": instead.status, "body": body }));
+        job.end(Status::Failed, &self.app);
+        self.put(job, revision).await
     }
 
     async fn put(&self, job: &Job, revision: Revision) -> Result<Revision, DocumentError> {

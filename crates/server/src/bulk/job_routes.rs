@@ -30,6 +30,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+/// What the id of a job begins with.
+const PREFIX: &str = "job_";
+
 /// What a job can call beside agents.
 const ENDPOINTS: [&str; 4] = ["/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/messages"];
 
@@ -90,11 +93,11 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let who = Who::of(&identity, request.user_id.as_deref())?;
     let id = match idempotency_key(&headers)? {
-        None => new_id(&app, "job_"),
+        None => new_id(&app, PREFIX),
         Some(key) => {
             let parts = [identity.tenant.as_str(), who.user.as_str(), &key].map(|part| blake3::hash(part.as_bytes()));
             let all: Vec<u8> = parts.iter().flat_map(|part| *part.as_bytes()).collect();
-            format!("job_k{}", hex(&blake3::hash(&all).as_bytes()[..12]))
+            format!("{PREFIX}k{}", hex(&blake3::hash(&all).as_bytes()[..12]))
         }
     };
     let (path, body, agent) = work(&app, &identity, &id, &who, &request)?;
@@ -208,7 +211,7 @@ pub(crate) async fn list(
     let size = params.size(20, 100)?;
     let shelf = Shelf::<Job>::new(app.documents(), &identity.tenant);
     let (page, more) = shelf
-        .page(identity.user.as_ref(), Cursor::After(params.after), size, |job| job.invocation.is_none())
+        .page(PREFIX, identity.user.as_ref(), Cursor::After(params.after), size, |job| job.invocation.is_none())
         .await
         .map_err(failed)?;
     let shown: Vec<Value> = page.iter().map(Job::shown).collect();

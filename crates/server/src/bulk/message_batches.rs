@@ -1,7 +1,7 @@
 //! `/v1/messages/batches`: batches as Anthropic's clients handle them.
 
 use super::{
-    batch::{Batch, Face, Status},
+    batch::{Batch, Face, Status, requests_id},
     batch_routes::{find, stop},
     batch_work::spawn,
     files::{self, File, Writer, remove},
@@ -36,6 +36,9 @@ use utoipa::IntoParams;
 
 /// What the requests of such a batch call.
 const ENDPOINT: &str = "/v1/messages";
+
+/// What the id of such a batch begins with.
+const PREFIX: &str = "msgbatch_";
 
 /// How many requests a batch has at most.
 const MAX_REQUESTS: usize = 100_000;
@@ -137,10 +140,10 @@ pub(crate) async fn create(
     let wanted: Wanted<'_> = parse(&body)?;
     check(&wanted.requests)?;
     let who = Who::of(&identity, None)?;
-    let id = new_id(&app, "msgbatch_");
+    let id = new_id(&app, PREFIX);
     let now = app.now();
     let input = File {
-        id: format!("{id}-requests"),
+        id: requests_id(&id),
         user: who.user.clone(),
         name: String::new(),
         purpose: String::new(),
@@ -149,16 +152,16 @@ pub(crate) async fn create(
         created_at: seconds(now),
     };
     let mut writer = Writer::new(&app, &identity.tenant, input);
-    for asked in &wanted.requests {
-        writer.write(&line_of(&asked.custom_id, ENDPOINT, asked.params)).await.map_err(failed)?;
+    if let Err(error) = write(&mut writer, &wanted.requests).await {
+        writer.abandon().await;
+        return Err(failed(error));
     }
-    let input = writer.flush().await.map_err(failed)?;
     let taken = passing::taken(&headers, &["anthropic-version", "anthropic-beta"]);
     let mut batch = Batch {
+        input_file_id: requests_id(&id),
         id,
         who,
         endpoint: ENDPOINT.to_owned(),
-        input_file_id: input.id,
         completion_window: "24h".to_owned(),
         status: Status::InProgress,
         ending: None,
@@ -179,9 +182,24 @@ pub(crate) async fn create(
         since: Map::new(),
     };
     batch.enter(Status::InProgress, seconds(now));
-    Shelf::new(app.documents(), &identity.tenant).put(&batch, Precondition::Absent, now).await.map_err(failed)?;
+    let shelf = Shelf::new(app.documents(), &identity.tenant);
+    if let Err(error) = shelf.put(&batch, Precondition::Absent, now).await {
+        // Nobody would know of its requests; a batch whose write was only not heard of would miss them.
+        if shelf.delete(&batch.id).await.is_ok() {
+            writer.abandon().await;
+        }
+        return Err(failed(error));
+    }
     spawn(&app, identity.tenant, batch.id.clone());
     Ok(Json(batch.as_message_batch(&base(&headers))))
+}
+
+/// Writes the requests of a batch where its work reads them.
+async fn write(writer: &mut Writer, requests: &[Asked<'_>]) -> Result<(), DocumentError> {
+    for asked in requests {
+        writer.write(&line_of(&asked.custom_id, ENDPOINT, asked.params)).await?;
+    }
+    writer.rest().await
 }
 
 /// Refuses requests that nothing can come of, before anything is written.
@@ -272,7 +290,7 @@ pub(crate) async fn list(
     };
     let shelf = Shelf::<Batch>::new(app.documents(), &identity.tenant);
     let ours = |batch: &Batch| batch.face == Face::Anthropic;
-    let (page, more) = shelf.page(identity.user.as_ref(), cursor, size, ours).await.map_err(failed)?;
+    let (page, more) = shelf.page(PREFIX, identity.user.as_ref(), cursor, size, ours).await.map_err(failed)?;
     let ids = (page.first().map(|batch| &batch.id), page.last().map(|batch| &batch.id));
     let base = base(&headers);
     let shown: Vec<Value> = page.iter().map(|batch| batch.as_message_batch(&base)).collect();
@@ -338,9 +356,10 @@ pub(crate) async fn delete(
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "batch_not_over", message));
     }
     let remove_all = async {
-        Shelf::<Batch>::new(app.documents(), &identity.tenant).delete(&batch.id).await?;
+        // The batch goes last: when one of these fails, a repeat removes the rest.
         remove(&app, &identity.tenant, &batch.results_id()).await?;
         remove(&app, &identity.tenant, &batch.input_file_id).await?;
+        Shelf::<Batch>::new(app.documents(), &identity.tenant).delete(&batch.id).await?;
         Ok::<_, DocumentError>(())
     };
     remove_all.await.map_err(failed)?;

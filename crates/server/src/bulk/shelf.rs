@@ -57,9 +57,10 @@ impl<T: Kept> Shelf<T> {
         self.documents.delete(&self.tenant, T::COLLECTION, id, Precondition::Any).await
     }
 
-    /// Returns a page, the latest first, of what `user` may see, and whether there is more in the cursor's direction.
+    /// Returns a page, the latest first, of those whose ids begin with `prefix` and that `user` may see, and whether there is more in the cursor's direction.
     pub(super) async fn page(
         &self,
+        prefix: &str,
         user: Option<&UserId>,
         cursor: Cursor,
         limit: usize,
@@ -79,10 +80,10 @@ impl<T: Kept> Shelf<T> {
         loop {
             let query = DocumentQuery {
                 collection: T::COLLECTION.to_owned(),
+                prefix: prefix.to_owned(),
                 after,
                 reverse,
                 limit: 100,
-                ..DocumentQuery::default()
             };
             let page = self.documents.list(&self.tenant, query).await?;
             let Some(last) = page.last() else { return Ok((latest_first(found), false)) };
