@@ -108,6 +108,10 @@ impl Fold<'_> {
             }
             return;
         };
+        // None has failed any more, also where the Map was stopped, or was writing what came of it.
+        join.failed = 0;
+        join.failure = None;
+        join.broke = 0;
         children.running.extend(std::mem::take(&mut children.failed));
         let running = children.running.len() as u64;
         if let Some(run) = &join.run {

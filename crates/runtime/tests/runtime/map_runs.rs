@@ -133,6 +133,69 @@ async fn redrive(world: &World, run: RunId) {
     world.drive(world.runtime.redrive_execution(&TENANT(), run, None)).await.expect("it is redriven");
 }
 
+/// Waits until `is_so`; time moves meanwhile.
+async fn until(world: &World, is_so: impl Fn() -> bool) {
+    world
+        .drive(async {
+            while !is_so() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+}
+
+fn tokens(world: &World) -> Vec<Arc<str>> {
+    world.tasks.tokens.lock().expect("no test panics with it").clone()
+}
+
+#[tokio::test]
+async fn a_stopped_map_run_forgets_on_a_redrive_what_failed_before() {
+    let world = World::new();
+    let mut definition = tasks(1);
+    let hold = json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken", "End": true});
+    let states = &mut definition["States"]["S"]["ItemProcessor"];
+    states["States"]["Hold"] = hold;
+    states["States"]["Which"] = json!({"Type": "Choice", "Default": "Each",
+        "Choices": [{"Variable": "$.n", "StringEquals": "held", "Next": "Hold"}]});
+    states["StartAt"] = json!("Which");
+    world.tasks.fails.store(true, Relaxed);
+    spare(&world, "held");
+    let run = world.start(&definition, json!({"items": ["bad", "held", "worse"]})).await;
+    // The token is asked for after the failure of the first: there is room for one at a time.
+    until(&world, || !tokens(&world).is_empty()).await;
+    world.drive(world.runtime.stop_execution(&TENANT(), run, None, None)).await.expect("it is stopped");
+    assert_eq!(world.view(run).await.map_runs[0].now.failed, 1);
+    spare(&world, "bad");
+    redrive(&world, run).await;
+    until(&world, || tokens(&world).len() == 2).await;
+    let token = tokens(&world).pop().expect("there are two");
+    world.drive(world.runtime.task_succeeded(&TENANT(), &token, Arc::new(json!(1)))).await.expect("it counts");
+    let view = world.end(run).await;
+    assert_eq!(view.status, ExecutionStatus::Succeeded, "one of three failed, and one may: {:?}", view.cause);
+    assert_eq!(view.map_runs[0].now.failed, 1);
+}
+
+#[tokio::test]
+async fn a_map_run_stopped_while_its_failure_is_written_runs_its_children_again_on_a_redrive() {
+    let world = World::new();
+    let mut definition = tasks(0);
+    definition["States"]["S"]["ResultWriter"] = json!({"Resource": "arn:aws:states:::s3:putObject",
+        "Parameters": {"Bucket": "results"}});
+    world.tasks.fails.store(true, Relaxed);
+    world.tasks.stalls.store(true, Relaxed);
+    let run = world.start(&definition, json!({"items": ["good", "bad", "good"]})).await;
+    until(&world, || world.tasks.calls.load(Relaxed) == 3).await;
+    world.drive(world.runtime.stop_execution(&TENANT(), run, None, None)).await.expect("it is stopped");
+    assert_eq!(world.view(run).await.status, ExecutionStatus::Aborted);
+    world.tasks.stalls.store(false, Relaxed);
+    spare(&world, "bad");
+    redrive(&world, run).await;
+    let view = world.end(run).await;
+    assert_eq!(view.status, ExecutionStatus::Succeeded, "{:?}", view.cause);
+    let now = &view.map_runs[0].now;
+    assert_eq!((now.succeeded, now.failed, now.running), (3, 0, 0));
+}
+
 #[tokio::test]
 async fn results_that_are_written_nowhere_are_flattened_in_the_output() {
     let world = World::new();
