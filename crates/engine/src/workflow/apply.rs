@@ -188,7 +188,7 @@ pub(super) fn apply(
         }
         WorkflowEvent::Redriven(redriven) => fold.redriven(at, redriven),
         WorkflowEvent::MapRunChanged(changed) => fold.map_run_changed(changed),
-        WorkflowEvent::Forked(forked) => fold.forked(forked),
+        WorkflowEvent::Forked(forked) => fold.forked(at, forked),
     }
 }
 

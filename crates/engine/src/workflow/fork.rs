@@ -8,6 +8,7 @@ use super::{
 };
 use bedplate_core::{
     id::{RunId, Seq},
+    time::Timestamp,
     workflow_event::{BranchId, ExecutionForked},
 };
 use std::sync::Arc;
@@ -65,9 +66,11 @@ impl WorkflowState {
 
 impl Fold<'_> {
     /// Lets the copy go on as its own: what was under way in the original is begun anew.
-    pub(super) fn forked(&mut self, forked: &ExecutionForked) {
+    pub(super) fn forked(&mut self, at: Timestamp, forked: &ExecutionForked) {
         let Some(started) = &mut self.state.started else { return };
-        let own = &mut Arc::make_mut(started).execution;
+        let started = Arc::make_mut(started);
+        started.at = at;
+        let own = &mut started.execution;
         own.execution = Arc::clone(&forked.execution);
         own.name = Arc::clone(&forked.name);
         own.deadline = forked.deadline;

@@ -19,7 +19,7 @@ use bedplate_core::{
     workflow_event::{BranchId, ExecutionForked, OtherInput, WorkflowEvent},
 };
 use bedplate_engine::workflow::{NotForkable, Workflow, exceeds_payload};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 impl Runtime {
     /// Makes a new execution of another one's prefix. Where `at` is the entry of a state, that state is entered again;
@@ -48,7 +48,7 @@ impl Runtime {
         let place = cut::<Workflow>(journal, head.run, last, before).await?;
         let place = place.ok_or(RunError::NoSuch { what: "position to fork at up to", seq: at })?;
         let now = self.shared.now();
-        let Some((started, started_at)) = place.state.started() else {
+        let Some((started, _)) = place.state.started() else {
             return Err(NotForkable::NotUnderWay.into());
         };
         let (changed, definition) = match definition {
@@ -68,8 +68,8 @@ impl Runtime {
             (Some(_), None) => return Err(ForkExecutionError::NoEntry),
             (None, _) => None,
         };
-        // A copy has as much time as the original had.
-        let deadline = started.deadline.map(|deadline| now.after(deadline.since(started_at)));
+        // A copy has the time that its definition gives to an execution that begins now.
+        let deadline = definition.timeout_seconds.map(|seconds| now.after(Duration::from_secs(seconds)));
         let own = WorkflowEvent::Forked(ExecutionForked {
             execution: Arc::clone(&execution),
             name: Arc::clone(&name),

@@ -1,11 +1,11 @@
 //! Forks and replays of executions.
 
 use crate::workflows::{TENANT, World, one, pinned};
-use bedplate_core::id::RunId;
+use bedplate_core::{id::RunId, port::clock::Clock};
 use bedplate_engine::workflow::{NotForkable, history::HistoryEvent};
 use bedplate_runtime::{ExecutionStatus, ExecutionView, ForkExecution, ForkExecutionError, HistoryQuery, RunError};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Returns the position at which a state was entered.
 async fn entry_of(world: &World, run: RunId, state: &str) -> u64 {
@@ -119,4 +119,35 @@ async fn a_fork_under_another_definition_must_find_its_states_there_and_an_ended
     let end = world.runtime.execution_history(&TENANT(), run, end).await.expect("a page").events[0].seq;
     let over = world.runtime.fork_execution(fork_of(run, end, "five")).await;
     assert!(matches!(over, Err(ForkExecutionError::NotForkable(NotForkable::NotUnderWay))), "{over:?}");
+}
+
+#[tokio::test]
+async fn a_fork_of_a_fork_has_the_time_of_its_definition_and_no_more() {
+    let world = World::new();
+    let states = json!({"A": {"Type": "Pass", "Next": "B"},
+        "B": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+            "Parameters": {"token.$": "$$.Task.Token"}, "End": true}});
+    let limited = |seconds: u64| json!({"StartAt": "A", "TimeoutSeconds": seconds, "States": states});
+    let run = world.start(&limited(60), json!({})).await;
+    world.end(run).await;
+    let day = Duration::from_secs(24 * 3600);
+    let mut of = run;
+    for name in ["two", "three"] {
+        world.clock.advance_to(world.clock.now().after(day));
+        let begun = world.clock.now();
+        let at = entry_of(&world, of, "B").await;
+        let made = world.drive(world.runtime.fork_execution(fork_of(of, at, name))).await.expect("it is forked");
+        assert_eq!(world.view(made.run).await.started_at, begun, "{name} begins when it is made");
+        let view = world.end(made.run).await;
+        assert_eq!(view.status, ExecutionStatus::TimedOut);
+        let took = view.stopped_at.expect("it ended").since(begun);
+        assert!(took >= Duration::from_secs(60) && took < Duration::from_secs(120), "{name} took {took:?}");
+        of = made.run;
+    }
+    let at = entry_of(&world, run, "B").await;
+    let other = ForkExecution { definition: Some(pinned("m", &limited(600))), ..fork_of(run, at, "four") };
+    let begun = world.clock.now();
+    let made = world.drive(world.runtime.fork_execution(other)).await.expect("it is forked");
+    let took = world.end(made.run).await.stopped_at.expect("it ended").since(begun);
+    assert!(took >= Duration::from_secs(600) && took < Duration::from_secs(660), "the other's limit counts: {took:?}");
 }
