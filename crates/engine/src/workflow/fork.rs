@@ -3,7 +3,7 @@
 use super::{
     apply::Fold,
     definition::Definition,
-    state::{Phase, WorkflowState},
+    state::{Branch, Phase, WorkflowState},
     step::machine_of,
 };
 use bedplate_core::{
@@ -65,7 +65,8 @@ impl WorkflowState {
 }
 
 impl Fold<'_> {
-    /// Lets the copy go on as its own: what was under way in the original is begun anew.
+    /// Lets the copy go on as its own: tasks, readers and waits that were under way in the original are begun anew. A
+    /// retry that was waited for keeps its time; once that is past, it is made at once.
     pub(super) fn forked(&mut self, at: Timestamp, forked: &ExecutionForked) {
         let Some(started) = &mut self.state.started else { return };
         let started = Arc::make_mut(started);
@@ -82,6 +83,13 @@ impl Fold<'_> {
         for (call, branch) in open {
             self.change(branch, |_, branch| branch.phase = Phase::Entered);
             self.state.calls.remove(&call);
+        }
+        // The time that a wait was to end at is the original's, and may be long past.
+        let is_wait = |branch: &Branch| matches!(branch.phase, Phase::Wait(_));
+        let waits: Vec<BranchId> =
+            self.state.branches.iter().filter(|(_, branch)| is_wait(branch)).map(|(id, _)| *id).collect();
+        for branch in waits {
+            self.change(branch, |_, branch| branch.phase = Phase::Entered);
         }
         if let Some(input) = &forked.input {
             self.change(input.branch, |_, branch| branch.value = Arc::clone(&input.value));

@@ -23,8 +23,8 @@ use std::{sync::Arc, time::Duration};
 
 impl Runtime {
     /// Makes a new execution of another one's prefix. Where `at` is the entry of a state, that state is entered again;
-    /// elsewhere it is rounded down to the last place before an entry, or to the end of a commit. What was under way
-    /// there is begun anew.
+    /// elsewhere it is rounded down to the last place before an entry, or to the end of a commit. Tasks and waits
+    /// that were under way there are begun anew; a retry is made when it was due, or at once.
     ///
     /// # Errors
     /// [`ForkExecutionError`].

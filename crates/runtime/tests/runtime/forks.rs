@@ -151,3 +151,17 @@ async fn a_fork_of_a_fork_has_the_time_of_its_definition_and_no_more() {
     let took = world.end(made.run).await.stopped_at.expect("it ended").since(begun);
     assert!(took >= Duration::from_secs(600) && took < Duration::from_secs(660), "the other's limit counts: {took:?}");
 }
+
+#[tokio::test]
+async fn a_fork_within_a_wait_waits_as_long_as_the_state_says() {
+    let world = World::new();
+    let run = world.start(&one(json!({"Type": "Wait", "Seconds": 100})), json!({})).await;
+    let begun = world.end(run).await.started_at;
+    let at = entry_of(&world, run, "S").await + 1;
+    let made = world.drive(world.runtime.fork_execution(fork_of(run, at, "two"))).await.expect("it is forked");
+    let view = world.end(made.run).await;
+    let took = view.stopped_at.expect("it ended").since(begun);
+    assert!(took >= Duration::from_secs(200), "the fork is made after the original's wait: {took:?}");
+    let replay = world.runtime.replay_execution(&TENANT(), made.run, None).await.expect("a replay");
+    assert_eq!(replay.differences, []);
+}
