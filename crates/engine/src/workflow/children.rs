@@ -21,6 +21,8 @@ pub struct ChildrenPlan {
     pub definition: Arc<str>,
     /// Whether what they give is written elsewhere, and need not be reported.
     pub writes: bool,
+    /// How many may be under way at once; 0: the Map sets no limit.
+    pub concurrency: u64,
     /// How often the map run was redriven, and when last; none: never. Those that ended badly before that go on.
     pub redriven: Option<(u64, Timestamp)>,
     /// What each is given, by its item; or the name and cause of why it cannot be given anything.
@@ -61,7 +63,8 @@ pub fn children_plan(
     let run = Arc::clone(join.run.as_ref()?);
     let redrives = state.map_runs.iter().rev().find(|now| now.arn == run).map_or(0, |now| now.redrives);
     let redriven = state.redrives.at.filter(|_| redrives > 0).map(|at| (redrives, at));
-    Some(ChildrenPlan { run, definition: Arc::clone(map.text.as_ref()?), writes: join.writes, redriven, inputs })
+    let definition = Arc::clone(map.text.as_ref()?);
+    Some(ChildrenPlan { run, definition, writes: join.writes, concurrency: join.concurrency, redriven, inputs })
 }
 
 /// What is needed to write the results of a distributed Map.

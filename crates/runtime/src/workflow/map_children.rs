@@ -30,7 +30,7 @@ use std::{
 };
 use tokio::{sync::oneshot, task::JoinSet};
 
-/// How many child executions of a Map are begun and not ended at once at most.
+/// How many child executions of a Map are begun and not ended at once at most, whatever the Map allows.
 const AT_ONCE: usize = 256;
 
 /// How many ends are reported at once at most.
@@ -42,6 +42,8 @@ type Given = Result<Arc<Value>, (Arc<str>, Arc<str>)>;
 pub(crate) struct MapChildren {
     common: Arc<Common>,
     waiting: VecDeque<(u64, Given)>,
+    /// How many are begun and not ended at once at most: a redrive gives more than that at a time.
+    at_once: usize,
     running: JoinSet<ChildEnd>,
     known: Vec<RunId>,
 }
@@ -82,7 +84,7 @@ impl MapChildren {
     pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Vec<ChildEnded>> {
         let mut ended = Vec::new();
         loop {
-            while self.running.len() < AT_ONCE {
+            while self.running.len() < self.at_once {
                 let Some((index, given)) = self.waiting.pop_front() else { break };
                 let run = RunId::execution(&self.common.tenant, &self.common.names.arn(index));
                 self.known.push(run);
@@ -187,6 +189,14 @@ impl Common {
     }
 }
 
+/// Returns how many children are under way at once at most, for the `MaxConcurrency` of a Map; 0: no limit.
+fn at_once(concurrency: u64) -> usize {
+    match usize::try_from(concurrency) {
+        Ok(0) | Err(_) => AT_ONCE,
+        Ok(most) => most.min(AT_ONCE),
+    }
+}
+
 fn unreachable_child(error: &RunError) -> StartExecutionError {
     StartExecutionError::Store(error.to_string())
 }
@@ -247,11 +257,12 @@ impl Actor<Workflow> {
             workflow: loaded.local.definition.clone(),
             ..Context::at(now, self.shared.options.entropy.bytes())
         };
-        let ChildrenPlan { run, definition, inputs, writes, redriven } =
+        let ChildrenPlan { run, definition, inputs, writes, concurrency, redriven } =
             children_plan(&loaded.state, &context, branch, indexes)?;
         let under_way = loaded.in_flight.iter_mut().find(|under_way| under_way.call == call);
         if let Some(InFlight { work: Work::Children(children), .. }) = under_way {
             children.waiting.extend(inputs);
+            children.at_once = at_once(concurrency);
             return None;
         }
         let (started, _) = loaded.state.started()?;
@@ -275,7 +286,13 @@ impl Actor<Workflow> {
             writes,
             redriven,
         });
-        let children = MapChildren { common, waiting: inputs.into(), running: JoinSet::new(), known: Vec::new() };
+        let children = MapChildren {
+            common,
+            waiting: inputs.into(),
+            at_once: at_once(concurrency),
+            running: JoinSet::new(),
+            known: Vec::new(),
+        };
         let work = Work::Children(Box::new(children));
         Some(InFlight { call, deadline: super::tasks::NEVER, begun: now, work })
     }

@@ -197,6 +197,36 @@ async fn a_map_run_stopped_while_its_failure_is_written_runs_its_children_again_
 }
 
 #[tokio::test]
+async fn a_redrive_keeps_to_the_concurrency_of_the_map() {
+    let world = World::new();
+    let each = json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {"token.$": "$$.Task.Token"}, "End": true});
+    let mut definition = distributed(each, 2);
+    definition["States"]["S"]["ToleratedFailureCount"] = json!(5);
+    world.tasks.fails.store(true, Relaxed);
+    let run = world.start(&definition, json!({"items": [0, 1, 2, 3, 4, 5]})).await;
+    assert_eq!(world.end(run).await.map_runs[0].now.failed, 6);
+    let before = tokens(&world).len();
+    world.tasks.fails.store(false, Relaxed);
+    redrive(&world, run).await;
+    for answered in before..before + 6 {
+        until(&world, || tokens(&world).len() > answered).await;
+        world
+            .drive(async {
+                for _ in 0..500 {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        let now = tokens(&world);
+        assert!(now.len() - answered <= 2, "{} of 2 are under way", now.len() - answered);
+        let token = &now[answered];
+        world.drive(world.runtime.task_succeeded(&TENANT(), token, Arc::new(json!(1)))).await.expect("it counts");
+    }
+    assert_eq!(world.end(run).await.status, ExecutionStatus::Succeeded);
+}
+
+#[tokio::test]
 async fn results_that_are_written_nowhere_are_flattened_in_the_output() {
     let world = World::new();
     let mut definition = writing(0, json!({"Transformation": "FLATTEN"}));
