@@ -10,7 +10,7 @@ use super::{
 use crate::machine::Context;
 use bedplate_core::{id::CallId, items::Items, time::Timestamp, workflow_event::BranchId};
 use serde_json::Value;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// What the children of a map run have in common.
 #[derive(Clone, Debug)]
@@ -80,6 +80,8 @@ pub struct ResultsPlan {
     pub input: Arc<Value>,
     /// How many children were begun.
     pub begun: u64,
+    /// Those that failed, by their items.
+    pub failed: BTreeSet<u64>,
     /// The items; those after the begun ones are pending.
     pub items: Arc<Items>,
     /// What is written of a child that ended well.
@@ -96,9 +98,11 @@ pub fn results_plan(state: &WorkflowState, context: &Context, call: CallId) -> O
     let step = Step::new(&Plan::new(state, context), definition, branch)?;
     let (Body::Map(map), Phase::Writing(_, join)) = (&step.state.body, &step.branch.phase) else { return None };
     let (writer, (resource, input)) = (map.writer.as_ref()?, join.writing.clone()?);
+    let children = join.children.as_ref()?;
     Some(ResultsPlan {
         run: Arc::clone(join.run.as_ref()?),
-        children: join.children.as_ref()?.call,
+        children: children.call,
+        failed: children.failed.clone(),
         resource,
         input,
         begun: join.begun,

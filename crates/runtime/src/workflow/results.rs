@@ -15,7 +15,7 @@ use crate::{
     runtime::Runtime,
 };
 use bedplate_core::{
-    id::RunId,
+    id::{RunId, Tenant},
     port::tasks::{TaskCall, TaskReply},
 };
 use bedplate_engine::{
@@ -95,10 +95,13 @@ impl ResultsWriter {
         }
         let tenant = &self.call.caller.tenant;
         let run = RunId::execution(tenant, &self.names.arn(index));
-        let view = match self.runtime.execution(tenant, run).await {
+        let view = match self.ended(tenant, run).await {
             Ok(view) => view,
-            // It could not be given any input.
-            Err(RunError::NotFound) => return Ok((1, vec![self.pending(index)])),
+            // It could not be given any input; or the Map failed before it came to it.
+            Err(RunError::NotFound) => {
+                let kind = if self.plan.failed.contains(&index) { 1 } else { 2 };
+                return Ok((kind, vec![self.pending(index)]));
+            }
             Err(error) => return Err(task_failed(&format!("a child execution cannot be read: {error}"))),
         };
         match view.status {
@@ -108,6 +111,16 @@ impl ResultsWriter {
                 Ok((1, vec![said(&view)]))
             }
         }
+    }
+
+    /// Returns a child that has ended. One under way is stopped: the Map has failed, and its own stops may come later.
+    async fn ended(&self, tenant: &Tenant, run: RunId) -> Result<ExecutionView, RunError> {
+        let view = self.runtime.execution(tenant, run).await?;
+        if view.status != ExecutionStatus::Running {
+            return Ok(view);
+        }
+        self.runtime.stop_execution(tenant, run, None, None).await?;
+        self.runtime.execution(tenant, run).await
     }
 
     fn succeeded(&self, view: &ExecutionView) -> Vec<Value> {

@@ -227,6 +227,36 @@ async fn a_redrive_keeps_to_the_concurrency_of_the_map() {
 }
 
 #[tokio::test]
+async fn a_map_run_that_fails_writes_those_under_way_as_aborted_and_those_never_begun_as_pending() {
+    let world = World::new();
+    // More than are ever under way at once: the first fails while all others of them are held.
+    let each = json!({"Type": "Choice", "Default": "Hold",
+        "Choices": [{"Variable": "$.n", "NumericEquals": 0, "Next": "Bad"}]});
+    let mut definition = distributed(each, 0);
+    definition["States"]["S"]["ToleratedFailureCount"] = json!(0);
+    definition["States"]["S"]["ItemProcessor"]["States"]["Hold"] =
+        json!({"Type": "Wait", "Seconds": 1_000, "End": true});
+    definition["States"]["S"]["ItemProcessor"]["States"]["Bad"] = json!({"Type": "Fail", "Error": "Odd"});
+    definition["States"]["S"]["ResultWriter"] = json!({"Resource": "arn:aws:states:::s3:putObject",
+        "Parameters": {"Bucket": "results", "Prefix": "maps"}});
+    let run = world.start(&definition, json!({"items": (0..300).collect::<Vec<_>>()})).await;
+    let view = world.end(run).await;
+    assert_eq!(view.error.as_deref(), Some("States.ExceedToleratedFailureThreshold"), "{:?}", view.cause);
+    let now = &view.map_runs[0].now;
+    let folder = format!("maps/{}", now.arn.rsplit(':').next().expect("it has a last part"));
+    let statuses = |kind: &str| {
+        let entries = file(&world, &format!("{folder}/{kind}_0.json"));
+        let entries = entries.as_array().expect("a file is a list").clone();
+        entries.iter().map(|entry| entry["Status"].as_str().expect("a text").to_owned()).collect::<Vec<_>>()
+    };
+    let (failed, pending) = (statuses("FAILED"), statuses("PENDING"));
+    assert_eq!(failed.len() + pending.len(), 300);
+    let count = |status: &str| failed.iter().filter(|said| *said == status).count();
+    assert_eq!((count("FAILED"), count("ABORTED")), (1, failed.len() - 1), "{failed:?}");
+    assert!(failed.len() > 1 && pending.len() > 1, "{} and {}", failed.len(), pending.len());
+}
+
+#[tokio::test]
 async fn results_that_are_written_nowhere_are_flattened_in_the_output() {
     let world = World::new();
     let mut definition = writing(0, json!({"Transformation": "FLATTEN"}));
