@@ -16,7 +16,7 @@ use bedplate_core::{
     id::{CallId, ContentHash, RunId, Tenant, UserId},
     port::workflows::PinnedWorkflow,
     time::Timestamp,
-    workflow_event::{BranchId, ChildEnded, ExecutionOutcome},
+    workflow_event::{BranchId, ChildEnded, ExecutionOutcome, MapRunChanged},
 };
 use bedplate_engine::{
     machine::Context,
@@ -241,6 +241,18 @@ impl Runtime {
             _ => self.wait_execution(&tenant, run).await.map_err(|error| unreachable_child(&error))?,
         };
         Ok((view, joined))
+    }
+}
+
+/// Keeps to another `MaxConcurrency` with the children that wait already, as after a redrive.
+pub(super) fn limit_children(loaded: &mut Loaded<Workflow>, change: &MapRunChanged) {
+    let Some(concurrency) = change.concurrency else { return };
+    for under_way in &mut loaded.in_flight {
+        if let Work::Children(children) = &mut under_way.work
+            && children.common.names.map_run == change.run
+        {
+            children.at_once = at_once(concurrency);
+        }
     }
 }
 

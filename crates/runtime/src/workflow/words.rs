@@ -1,6 +1,9 @@
 //! Words to an execution: starts, stops, answers under a token. Each is answered after the commit that holds it.
 
-use super::api::{ExecutionView, RedriveError, StartExecutionError, StartedExecution};
+use super::{
+    api::{ExecutionView, RedriveError, StartExecutionError, StartedExecution},
+    map_children::limit_children,
+};
 use crate::{
     actor::{Actor, Loaded, Plan},
     api::RunError,
@@ -146,6 +149,7 @@ impl Actor<Workflow> {
             }
             Word::Change { change, reply } => {
                 let before = Workflow::position(&loaded.state);
+                limit_children(loaded, &change);
                 self.feed(loaded, plan, context, Input::Signal(WorkflowSignal::ChangeMapRun(change))).await;
                 plan.acks.push(Ack::Task(Workflow::position(&loaded.state) > before, reply));
             }

@@ -1,7 +1,7 @@
 //! Distributed Maps: their results in files, and what a redrive does to their child executions.
 
 use crate::workflows::{TENANT, World, distributed, one};
-use bedplate_core::{id::RunId, port::journal::RunQuery};
+use bedplate_core::{id::RunId, port::journal::RunQuery, workflow_event::MapRunChanged};
 use bedplate_engine::workflow::MapRunStatus;
 use bedplate_runtime::{ExecutionStatus, ExecutionSummary};
 use serde_json::{Value, json};
@@ -124,6 +124,26 @@ async fn a_child_that_begins_after_a_redrive_and_fails_is_not_run_twice() {
     assert_eq!(world.tasks.calls.load(Relaxed), 3 + 2 + 1, "now it goes on, and only it");
 }
 
+#[tokio::test]
+async fn a_redriven_map_run_takes_another_concurrency_while_its_children_wait() {
+    let world = World::new();
+    let each = json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {"token.$": "$$.Task.Token"}, "End": true});
+    let mut definition = distributed(each, 1);
+    definition["States"]["S"]["ToleratedFailureCount"] = json!(3);
+    world.tasks.fails.store(true, Relaxed);
+    let run = world.start(&definition, json!({"items": [0, 1, 2, 3]})).await;
+    let arn = Arc::clone(&world.end(run).await.map_runs[0].now.arn);
+    let before = tokens(&world).len();
+    world.tasks.fails.store(false, Relaxed);
+    redrive(&world, run).await;
+    until(&world, || tokens(&world).len() == before + 1).await;
+    let change = MapRunChanged { run: arn, concurrency: Some(3), tolerated_count: None, tolerated_percentage: None };
+    world.drive(world.runtime.update_map_run(&TENANT(), change)).await.expect("it is changed");
+    until(&world, || tokens(&world).len() == before + 3).await;
+    world.drive(world.runtime.stop_execution(&TENANT(), run, None, None)).await.expect("it is stopped");
+}
+
 /// Spares an input from failing.
 fn spare(world: &World, word: &str) {
     world.tasks.spared.lock().expect("no test panics with it").push(json!({"n": word}));
@@ -137,9 +157,13 @@ async fn redrive(world: &World, run: RunId) {
 async fn until(world: &World, is_so: impl Fn() -> bool) {
     world
         .drive(async {
-            while !is_so() {
+            for _ in 0..100_000 {
+                if is_so() {
+                    return;
+                }
                 tokio::task::yield_now().await;
             }
+            panic!("what is waited for never comes");
         })
         .await;
 }
