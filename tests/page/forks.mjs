@@ -98,8 +98,9 @@ export const forks = {
     await page.getByRole("button", { name: "Fork", exact: true }).click();
     await page.waitForURL(/\?with=/);
     const fork = new URL(page.url()).pathname.split("/")[3];
-    const entered = async () => (await api(base, `/v1/executions/${fork}/history`)).events.findLast(({ type }) => type === "PassStateEntered").details.input;
-    equal(await entered(), '{"order":9007199254740993,"note":"b"}', "the input of the fork's state");
+    await page.locator(".heads .badge", { hasText: "Succeeded" }).nth(1).waitFor();
+    const { events } = await api(base, `/v1/executions/${fork}/history`);
+    equal(events.findLast(({ type }) => type === "PassStateEntered").details.input, '{"order":9007199254740993,"note":"b"}', "the input of the fork's state");
     await api(base, "/v1/workflows/numbers", { method: "DELETE" });
     await guard();
   },
