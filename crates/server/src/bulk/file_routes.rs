@@ -11,7 +11,7 @@ use crate::{ApiError, App, access::Identity, extract::Params, routes::chat_compl
 use axum::{
     Json,
     body::Body,
-    extract::{FromRequest, Multipart, Path, Request, State, multipart::Field},
+    extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State, multipart::Field},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -45,9 +45,11 @@ impl File {
 pub(crate) async fn upload(
     State(app): State<App>,
     identity: Identity,
-    request: Request,
+    mut request: Request,
 ) -> Result<Json<Value>, ApiError> {
     let who = Who::of(&identity, None)?;
+    // The form is written piece by piece and has a limit of its own; the framework's is 2 MB.
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut form = Multipart::from_request(request, &app)
         .await
         .map_err(|error| ApiError::bad_request("invalid_request", error.body_text()))?;
