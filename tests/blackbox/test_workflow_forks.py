@@ -97,6 +97,28 @@ def test_a_fork_of_a_trial_is_answered_by_the_prepared_answers_and_calls_no_agen
     assert wait(server, plain)["output"]["final_result"] != expected["final_result"]
 
 
+def test_a_fork_that_is_asked_for_twice_with_one_key_is_made_once(server):
+    asks = started(server, "refund-approval", {"order": "I", "amount": 70}, wait=0)
+    waiting(server, asks)
+    path, key = f"/v1/executions/{asks}/fork", {"idempotency-key": "fork-1"}
+    body = {"at": entry(server, asks, "AskAPerson"), "input": {"order": "I", "amount": 71}}
+    made, again = server.post(path, body, headers=key), server.post(path, body, headers=key)
+    assert (made.status_code, again.status_code) == (201, 200), again.text
+    assert again.json()["joined"] and {**again.json(), "joined": None} == {**made.json(), "joined": None}
+    for other in ({**body, "input": {"order": "I", "amount": 72}}, {"at": body["at"]}, {**body, "definition": "current"}):
+        refused = server.post(path, other, headers=key)
+        assert (refused.status_code, error_code(refused)) == (409, "idempotency_key_reused"), other
+    named = {**body, "name": "named-once"}
+    assert [server.post(path, named, headers=key).status_code for _ in range(2)] == [201, 200]
+    assert error_code(server.post(path, named)) == "execution_exists"
+    # Without a key, each request makes one.
+    assert server.post(path, body).json()["id"] != server.post(path, body).json()["id"]
+    assert server.post(path, body, headers={"idempotency-key": ""}).status_code == 400
+    server.kill()
+    server.start()
+    assert server.post(path, body, headers=key).json()["id"] == made.json()["id"]
+
+
 def test_a_fork_survives_kill_and_asks_under_its_own_token(server):
     asks = started(server, "refund-approval", {"order": "K", "amount": 70}, wait=0)
     task = waiting(server, asks)

@@ -29,7 +29,7 @@ impl Runtime {
     /// # Errors
     /// [`ForkExecutionError`].
     pub async fn fork_execution(&self, request: ForkExecution) -> Result<ForkedExecution, ForkExecutionError> {
-        let ForkExecution { tenant, run, at, name, execution, definition, input } = request;
+        let ForkExecution { tenant, run, at, name, execution, definition, input, joins } = request;
         if input.as_ref().is_some_and(|input| exceeds_payload(input)) {
             return Err(ForkExecutionError::InputTooLarge);
         }
@@ -47,6 +47,17 @@ impl Runtime {
         let before = |entry: &Entry| enters(&entry.event).map(|_| entry.seq - 1);
         let place = cut::<Workflow>(journal, head.run, last, before).await?;
         let place = place.ok_or(RunError::NoSuch { what: "position to fork at up to", seq: at })?;
+        let input = match (input, entered) {
+            (Some(value), Some(branch)) => Some(OtherInput { branch, value }),
+            (Some(_), None) => return Err(ForkExecutionError::NoEntry),
+            (None, _) => None,
+        };
+        let copy_key = RunKey { tenant: tenant.clone(), run: RunId::execution(&tenant, &execution) };
+        let same = Copied { key: copy_key, from: run, at: place.at, other: definition.is_some(), input: input.clone() };
+        let joined = ForkedExecution { run: same.key.run, at: place.at, joined: true };
+        if joins && self.is_there(&same).await? {
+            return Ok(joined);
+        }
         let now = self.shared.now();
         let Some((started, _)) = place.state.started() else {
             return Err(NotForkable::NotUnderWay.into());
@@ -63,11 +74,6 @@ impl Runtime {
             None => (None, self.shared.machines.load(journal, &tenant, started.definition).await?),
         };
         place.state.forkable(&definition)?;
-        let input = match (input, entered) {
-            (Some(value), Some(branch)) => Some(OtherInput { branch, value }),
-            (Some(_), None) => return Err(ForkExecutionError::NoEntry),
-            (None, _) => None,
-        };
         // A copy has the time that its definition gives to an execution that begins now.
         let deadline = definition.timeout_seconds.map(|seconds| now.after(Duration::from_secs(seconds)));
         let own = WorkflowEvent::Forked(ExecutionForked {
@@ -89,7 +95,7 @@ impl Runtime {
             blobs: vec![pinned],
         };
         let new = NewRun {
-            id: RunId::execution(&tenant, &execution),
+            id: same.key.run,
             tenant,
             kind: head.kind,
             name: started.machine_name.to_string(),
@@ -97,15 +103,33 @@ impl Runtime {
             session: execution.to_string(),
             parent: None,
         };
-        let (id, at) = (new.id, place.at);
         match copy(journal, head.run, place, new, batch).await {
             Ok(_) => {
                 self.shared.due(now);
-                Ok(ForkedExecution { run: id, at })
+                Ok(ForkedExecution { joined: false, ..joined })
             }
+            Err(AppendError::Conflict) if joins && self.is_there(&same).await? => Ok(joined),
             Err(AppendError::Conflict) => Err(ForkExecutionError::Exists),
             Err(error) => Err(RunError::from(error).into()),
         }
+    }
+
+    /// Returns whether a copy is there already. Its own first events say what was asked for.
+    async fn is_there(&self, copy: &Copied) -> Result<bool, RunError> {
+        let head = match self.head(&copy.key).await {
+            Ok(head) => head,
+            Err(RunError::NotFound) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let entries = self.shared.options.journal.read(head.run, copy.at, 2).await?;
+        let mut own = entries.iter().filter(|entry| entry.seq > copy.at).map(|entry| &entry.event);
+        let (Some(Event::Forked(forked)), Some(Event::Workflow(WorkflowEvent::Forked(asked)))) =
+            (own.next(), own.next())
+        else {
+            return Ok(false);
+        };
+        let same_place = (forked.from, forked.at) == (copy.from, copy.at);
+        Ok(same_place && asked.definition.is_some() == copy.other && asked.input == copy.input)
     }
 
     /// Returns the branch that enters a state at a position.
@@ -150,6 +174,17 @@ impl Runtime {
         let (entries, _, differences) = rerun.compare(at).await?;
         Ok(ExecutionReplay { entries, differences })
     }
+}
+
+/// What makes one copy the same as another.
+struct Copied {
+    key: RunKey,
+    from: RunId,
+    /// The last position that is copied.
+    at: Seq,
+    /// Whether it goes on under another definition than the prefix.
+    other: bool,
+    input: Option<OtherInput>,
 }
 
 /// Returns the branch that enters a state with an event.

@@ -370,6 +370,8 @@ pub struct ForkExecution {
     pub definition: Option<PinnedWorkflow>,
     /// Another input of the state that is entered at `at`.
     pub input: Option<Arc<Value>>,
+    /// Whether an execution of that name that is the same copy is joined.
+    pub joins: bool,
 }
 
 /// A copy that was made.
@@ -379,6 +381,8 @@ pub struct ForkedExecution {
     pub run: RunId,
     /// The last position that was copied.
     pub at: Seq,
+    /// Whether it was there already.
+    pub joined: bool,
 }
 
 /// An execution that was not forked.

@@ -27,6 +27,7 @@ fn fork_of(run: RunId, at: u64, name: &str) -> ForkExecution {
         name: name.into(),
         definition: None,
         input: None,
+        joins: false,
     }
 }
 
@@ -61,6 +62,30 @@ async fn a_fork_begins_a_state_again_with_another_input_and_leaves_the_original_
     }
     let after = world.view(run).await;
     assert_eq!((after.history_length, after.output), (before.history_length, before.output));
+}
+
+#[tokio::test]
+async fn a_repeated_fork_joins_the_copy_that_is_there_and_another_request_never_does() {
+    let world = World::new();
+    let definition = one(json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {"token.$": "$$.Task.Token"}}));
+    let run = world.start(&definition, json!({})).await;
+    let at = entry_of(&world, run, "S").await;
+    let wanted = || ForkExecution { input: Some(Arc::new(json!({"n": 1}))), joins: true, ..fork_of(run, at, "again") };
+    let made = world.drive(world.runtime.fork_execution(wanted())).await.expect("it is forked");
+    let again = world.drive(world.runtime.fork_execution(wanted())).await.expect("it is joined");
+    assert_eq!((made.joined, again.joined), (false, true));
+    assert_eq!((made.run, made.at), (again.run, again.at));
+    for other in [
+        ForkExecution { input: Some(Arc::new(json!({"n": 2}))), ..wanted() },
+        ForkExecution { input: None, ..wanted() },
+        ForkExecution { at: at + 1, input: None, ..wanted() },
+        ForkExecution { definition: Some(pinned("m", &definition)), ..wanted() },
+        ForkExecution { joins: false, ..wanted() },
+    ] {
+        let refused = world.runtime.fork_execution(other.clone()).await;
+        assert!(matches!(refused, Err(ForkExecutionError::Exists)), "{other:?}: {refused:?}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::{
     executions::{self, ExecutionBody},
-    invoke::{ErrorBody, run_error},
+    invoke::{ErrorBody, idempotency_key, run_error},
     runs::{AtParam, ReplayBody},
     workflows as definitions,
 };
@@ -15,7 +15,7 @@ use crate::{
 use axum::{
     Json,
     extract::{Path, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
 };
 use bedplate_catalog::check_name;
 use bedplate_core::id::{RunId, Seq};
@@ -41,7 +41,7 @@ pub(crate) struct ForkExecutionRequest {
     /// A position of the journal, as `seq` of a history's event says it: that of a state's entry begins that state
     /// again. Another is rounded down to the last place before a state's entry, or to the end of a commit.
     at: Seq,
-    /// The new execution's name; default: a new one.
+    /// The new execution's name; default: a new one, or one that follows from `Idempotency-Key`.
     #[serde(default)]
     name: Option<String>,
     /// Another input of the state that is entered there.
@@ -77,8 +77,12 @@ pub(crate) struct ForkedExecutionBody {
 
 /// Forks an execution: a new one that shares the prefix, begins again what was under way there, and goes its own way.
 #[utoipa::path(post, path = "/v1/executions/{id}/fork", tag = "workflows", request_body = ForkExecutionRequest,
-    params(("id" = String, Path, description = "The execution")),
+    params(
+        ("id" = String, Path, description = "The execution"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeat with this key joins the fork"),
+    ),
     responses(
+        (status = 200, description = "The fork that an earlier request with this key made", body = ForkedExecutionBody),
         (status = 201, description = "The new execution", body = ForkedExecutionBody),
         (status = "4XX", description = "There is no such execution, or it cannot go on from there", body = ErrorBody),
     )
@@ -87,10 +91,13 @@ pub(crate) async fn fork(
     State(app): State<App>,
     identity: Identity,
     Path(id): Path<String>,
+    headers: HeaderMap,
     JsonBody(request): JsonBody<ForkExecutionRequest>,
 ) -> Result<(StatusCode, Json<ForkedExecutionBody>), ApiError> {
     let original = executions::view(&app, &identity, &id).await?;
-    let name = match request.name {
+    let by_key = idempotency_key(&headers)?
+        .map(|key| RunId::derive(&[b"fork-key", original.user.as_str().as_bytes(), key.as_bytes()]).to_string());
+    let name = match request.name.or_else(|| by_key.clone()) {
         Some(name) => {
             check_name(&name).map_err(|error| ApiError::bad_request("invalid_name", error.to_string()))?;
             name
@@ -99,24 +106,34 @@ pub(crate) async fn fork(
     };
     let tenant = &identity.tenant;
     let (scope, machine) = definitions::find(&app, &identity, &original.machine_name).await?;
-    let arn = bedplate_catalog::Arn::parse(&scope.machine(&machine.name))
-        .map_err(|_| ApiError::bad_request("invalid_name", "that is no name of a workflow"))?;
-    let workflow = app.catalog().pin(tenant, &arn, app.0.options.entropy.bytes()).await;
-    let workflow =
-        workflow.map_err(|_| ApiError::not_found("workflow_not_found", "the execution's workflow is gone"))?;
+    let missing = "the execution's workflow is gone";
+    let workflow = workflows::pinned(&app, tenant, &scope.machine(&machine.name), missing).await?;
+    let execution = match &by_key {
+        // Else the ARN of an Express execution would be another one each time.
+        Some(id) if workflow.express => scope.express(&workflow.name, &name, id),
+        _ => workflows::execution_arn(&app, &scope, &workflow, &name),
+    };
     let fork = ForkExecution {
         tenant: tenant.clone(),
         run: original.run,
         at: request.at,
-        execution: workflows::execution_arn(&app, &scope, &workflow, &name).into(),
+        execution: execution.into(),
         name: name.into(),
         definition: (request.definition == WhichDefinition::Current).then_some(workflow),
         input: request.input.map(Arc::new),
+        joins: by_key.is_some(),
     };
-    let made = fork_prepared(&app, &original.execution, fork).await.map_err(fork_error)?;
+    let made = fork_prepared(&app, &original.execution, fork).await.map_err(|error| match error {
+        ForkExecutionError::Exists if by_key.is_some() => ApiError::conflict(
+            "idempotency_key_reused",
+            "there is an execution of this name or key, and another request made it",
+        ),
+        error => fork_error(error),
+    })?;
     let view = app.runtime().execution(tenant, made.run).await.map_err(run_error)?;
     let forked_from = ForkedFromBody { id: original.run.to_string(), at: made.at };
-    Ok((StatusCode::CREATED, Json(ForkedExecutionBody { execution: ExecutionBody::of(&view, false), forked_from })))
+    let status = if made.joined { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(ForkedExecutionBody { execution: ExecutionBody::of(&view, made.joined), forked_from })))
 }
 
 /// Forks, with the answers that were prepared for the original: a trial's copy must not call the services either.

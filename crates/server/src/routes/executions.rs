@@ -231,11 +231,8 @@ async fn wanted(
         Some(qualifier) => scope.alias(&machine.name, qualifier),
         None => scope.machine(&machine.name),
     };
-    let arn = bedplate_catalog::Arn::parse(&arn)
-        .map_err(|_| ApiError::bad_request("invalid_name", "that is no name of a workflow"))?;
-    let workflow = app.catalog().pin(&identity.tenant, &arn, app.0.options.entropy.bytes()).await;
-    let workflow = workflow
-        .map_err(|_| ApiError::not_found("workflow_not_found", "there is no such workflow, version or alias"))?;
+    let missing = "there is no such workflow, version or alias";
+    let workflow = workflows::pinned(app, &identity.tenant, &arn, missing).await?;
     let name = match (&request.name, key) {
         (Some(name), _) => {
             check_name(name).map_err(|error| ApiError::bad_request("invalid_name", error.to_string()))?;
