@@ -177,9 +177,9 @@ pub(crate) trait Rerun {
     /// Returns whether a decision is the recorded one, but for what is not recorded.
     fn alike(&self, decided: &Event, recorded: &Event) -> bool;
 
-    /// Returns whether an event can be what an input means, so that no decision stands behind it; `begun` are the tool
-    /// calls that have begun.
-    fn comes_from_outside(event: &Event, begun: &BTreeSet<CallId>) -> bool;
+    /// Returns whether an event can be what an input means in `state`, so that no decision stands behind it; `begun` are
+    /// the tool calls that have begun.
+    fn comes_from_outside(state: &<Self::Machine as Machine>::State, event: &Event, begun: &BTreeSet<CallId>) -> bool;
 
     /// Folds the run up to `at`, asks the machine at each point what it would decide, and compares.
     async fn compare(&self, at: Seq) -> Result<(u64, <Self::Machine as Machine>::State, Vec<Difference>), RunError> {
@@ -220,7 +220,7 @@ pub(crate) trait Rerun {
                 None => is_cut,
             };
             let agreed = if same == decided.len() || cut_here { same } else { 0 };
-            if agreed == 0 && !Self::comes_from_outside(&next.event, begun) {
+            if agreed == 0 && !Self::comes_from_outside(state, &next.event, begun) {
                 let decided = decided.get(same).map_or_else(|| "nothing".to_owned(), describe);
                 let recorded = rest.get(same).map_or_else(|| "nothing".to_owned(), |entry| describe(&entry.event));
                 differences.push(Difference { seq: next.seq + same as u64, recorded, decided });
@@ -284,7 +284,7 @@ impl Rerun for AgentRerun<'_> {
     }
 
     /// A call that has begun begins again when its run was recovered after a crash, which is an input too.
-    fn comes_from_outside(event: &Event, begun: &BTreeSet<CallId>) -> bool {
+    fn comes_from_outside(_: &AgentState, event: &Event, begun: &BTreeSet<CallId>) -> bool {
         match event {
             Event::ToolBegun(again) if begun.contains(&again.call) => true,
             Event::RunStarted(_)

@@ -154,6 +154,16 @@ fn accept_report(state: &WorkflowState, call: CallId, report: TaskReport, contex
     }
 }
 
+impl WorkflowState {
+    /// Returns whether a branch waits for the file of a Map's items or results: what comes of it then is not decided by
+    /// the state alone.
+    #[must_use]
+    pub fn waits_for_file(&self, branch: BranchId) -> bool {
+        let phase = self.branches.get(&branch).map(|branch| &branch.phase);
+        matches!(phase, Some(Phase::Reading(..) | Phase::Writing(..)))
+    }
+}
+
 fn reading(state: &WorkflowState, call: CallId) -> Option<BranchId> {
     let branch = *state.calls.get(&call)?;
     matches!(state.branches.get(&branch)?.phase, Phase::Reading(open, _) if open == call).then_some(branch)

@@ -86,11 +86,12 @@ impl Rerun for ExecutionRerun<'_> {
             (WorkflowEvent::Exited(decided), WorkflowEvent::Exited(recorded)) if self.is_random => {
                 (decided.branch, &decided.next) == (recorded.branch, &recorded.next)
             }
+            _ if self.is_random => without_input(decided.clone()) == without_input(recorded.clone()),
             _ => decided == recorded,
         }
     }
 
-    fn comes_from_outside(event: &Event, _: &BTreeSet<CallId>) -> bool {
+    fn comes_from_outside(state: &WorkflowState, event: &Event, _: &BTreeSet<CallId>) -> bool {
         match event {
             Event::Workflow(event) => match event {
                 WorkflowEvent::Started(_)
@@ -105,12 +106,26 @@ impl Rerun for ExecutionRerun<'_> {
                 | WorkflowEvent::Redriven(_)
                 | WorkflowEvent::Forked(_)
                 | WorkflowEvent::MapRunChanged(_) => true,
+                // A file that could not be read or written is noted by whoever takes its report.
+                WorkflowEvent::Failed(failed) => failed.by.is_none() && state.waits_for_file(failed.branch),
                 WorkflowEvent::Ended(ended) => ended.outcome == ExecutionOutcome::Aborted,
                 _ => false,
             },
             _ => true,
         }
     }
+}
+
+/// Returns an event without what a Parallel, an iteration, or a reader or writer of files is given.
+fn without_input(mut event: WorkflowEvent) -> WorkflowEvent {
+    match &mut event {
+        WorkflowEvent::ParallelStarted(started) => started.input = None,
+        WorkflowEvent::IterationStarted(started) => started.input = None,
+        WorkflowEvent::ItemsRequested(asked) => asked.input = Arc::default(),
+        WorkflowEvent::ResultsRequested(asked) => asked.input = Arc::default(),
+        _ => {}
+    }
+    event
 }
 
 /// Returns a value with one token in place of another.

@@ -190,3 +190,57 @@ async fn a_fork_within_a_wait_waits_as_long_as_the_state_says() {
     let replay = world.runtime.replay_execution(&TENANT(), made.run, None).await.expect("a replay");
     assert_eq!(replay.differences, []);
 }
+
+/// A distributed Map whose reader and writer use these buckets.
+fn of_files(reader: Option<Value>, writer: Option<Value>) -> Value {
+    let mut map = json!({"Type": "Map", "QueryLanguage": "JSONata", "ItemProcessor": {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "Each", "States": {"Each": {"Type": "Pass", "End": true}}}});
+    match reader {
+        Some(arguments) => {
+            map["ItemReader"] = json!({"Resource": "arn:aws:states:::s3:getObject",
+                "ReaderConfig": {"InputType": "JSON"}, "Arguments": arguments});
+        }
+        None => map["Items"] = json!([1, 2]),
+    }
+    if let Some(arguments) = writer {
+        map["ResultWriter"] = json!({"Resource": "arn:aws:states:::s3:putObject", "Arguments": arguments});
+    }
+    one(map)
+}
+
+#[tokio::test]
+async fn a_map_whose_file_cannot_be_read_or_written_replays_without_a_difference() {
+    for (definition, error) in [
+        (of_files(Some(json!({"Bucket": "closed", "Key": "items.json"})), None), "States.ItemReaderFailed"),
+        (of_files(None, Some(json!({"Bucket": "closed", "Prefix": "out"}))), "States.ResultWriterFailed"),
+    ] {
+        let world = World::new();
+        let run = world.start(&definition, json!({})).await;
+        let view = world.end(run).await;
+        assert_eq!(view.error.as_deref(), Some(error), "{:?}", view.cause);
+        let replay = world.runtime.replay_execution(&TENANT(), run, None).await.expect("a replay");
+        assert_eq!(replay.differences, [], "{error}");
+    }
+}
+
+#[tokio::test]
+async fn random_values_given_to_branches_iterations_and_files_are_no_difference() {
+    let drawn = "{% $uuid() %}";
+    let within = json!({"StartAt": "Each", "States": {"Each": {"Type": "Pass", "End": true}}});
+    for definition in [
+        one(json!({"Type": "Parallel", "QueryLanguage": "JSONata", "Arguments": {"id": drawn}, "Branches": [within]})),
+        one(json!({"Type": "Map", "QueryLanguage": "JSONata", "Items": [1, 2], "ItemSelector": {"id": drawn},
+            "ItemProcessor": within})),
+        of_files(Some(json!({"Bucket": "closed", "Key": drawn})), None),
+        of_files(None, Some(json!({"Bucket": "results", "Prefix": drawn}))),
+    ] {
+        let world = World::new();
+        let run = world.start(&definition, json!({})).await;
+        let view = world.end(run).await;
+        assert_ne!(view.status, ExecutionStatus::Running);
+        assert_ne!(view.error.as_deref(), Some("States.QueryEvaluationError"), "{:?}", view.cause);
+        let replay = world.runtime.replay_execution(&TENANT(), run, None).await.expect("a replay");
+        assert_eq!(replay.differences, [], "{definition}");
+    }
+}

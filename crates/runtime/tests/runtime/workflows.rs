@@ -28,7 +28,8 @@ use std::{
     time::Duration,
 };
 
-/// Tasks that answer with their input, fail or stall while they are told to, and remember their calls and files.
+/// Tasks that answer with their input, fail or stall while they are told to, fail for the bucket `closed`, and remember
+/// their calls and files.
 #[derive(Default)]
 pub(crate) struct Echo {
     pub(crate) fails: AtomicBool,
@@ -46,7 +47,8 @@ impl Tasks for Echo {
         self.calls.fetch_add(1, Relaxed);
         let spared = self.spared.lock().expect("no test panics with it").contains(&call.input);
         let fails = self.fails.load(Relaxed) && !spared && *call.input != json!({"n": "good"});
-        if call.resource.ends_with("s3:putObject") {
+        let closed = call.input["Bucket"] == "closed";
+        if call.resource.ends_with("s3:putObject") && !closed {
             if self.stalls.load(Relaxed) {
                 return Box::pin(std::future::pending());
             }
@@ -58,7 +60,7 @@ impl Tasks for Echo {
             self.tokens.lock().expect("no test panics with it").push(Arc::clone(&call.token));
         }
         Box::pin(async move {
-            match fails {
+            match fails || closed {
                 true => Err(TaskError { error: Some("Down".into()), cause: Some("told to fail".into()) }),
                 false => Ok(TaskReply::Done(Value::clone(&call.input))),
             }
