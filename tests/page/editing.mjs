@@ -169,7 +169,10 @@ export const editing = {
       await face(page, "Task").waitFor({ state: "detached" });
       await press("Control+z");
       await face(page, "Task").waitFor();
-      await press("Control+z", "Control+Shift+z");
+      await press("Control+z");
+      await face(page, "Task").waitFor({ state: "detached" });
+      await press("Control+Shift+z");
+      await face(page, "Task").waitFor();
       // Connect with c, the arrows and Enter.
       await face(page, "Ant").focus();
       await press("c", "ArrowUp", "Enter");

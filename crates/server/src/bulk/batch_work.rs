@@ -4,6 +4,7 @@
 //! of these documents. A row that has one is never run again, whatever was cut off when.
 
 use super::{
+    Held,
     batch::{self, Batch, Face, Results, Status},
     door,
     files::{self, File, Lines, Writer},
@@ -44,8 +45,10 @@ const COUNT_AFTER: Duration = Duration::from_secs(1);
 
 /// Works on a batch until it is over or the server stops.
 pub(super) fn spawn(app: &App, tenant: Tenant, id: String) {
+    let Some(held) = Held::take(app, &tenant, &id) else { return };
     let work = Work { app: app.clone(), shelf: Shelf::new(app.documents(), &tenant), tenant, id };
     tokio::spawn(async move {
+        let _held = held;
         while let Err(error) = work.go_on().await {
             tracing::warn!(%error, "a batch waits for the store");
             if !pause(&work.app, Duration::from_secs(1)).await {

@@ -2,8 +2,9 @@
 //! invocation is a job whose result becomes an object of a bucket.
 
 use super::{
+    Held,
     invocation::{Invocation, Place},
-    job::{Job, Status, spawn},
+    job::{Job, Status, begin},
     seconds,
     shelf::{Cursor, Kept, Shelf, failed},
     who::Who,
@@ -156,6 +157,10 @@ pub(crate) async fn start(
     let id = format!("{PREFIX}{name}");
     if shelf.get(&id).await.map_err(failed)?.is_none() {
         let user = who.user.clone();
+        // Whoever takes up the work of an earlier process does not begin it before its place is described.
+        let Some(held) = Held::take(&app, &identity.tenant, &id) else {
+            return Ok(Json(Started { invocation_arn: invocation.arn }));
+        };
         let job = Job {
             id,
             who,
@@ -178,7 +183,7 @@ pub(crate) async fn start(
                     shelf.delete(&job.id).await.map_err(failed)?;
                     return Err(wrong(format!("the output cannot be written: {message}")));
                 }
-                spawn(&app, identity.tenant, job.id);
+                begin(&app, identity.tenant, job.id, held);
             }
             // The same request made it just then.
             Err(DocumentError::Conflict) => {}

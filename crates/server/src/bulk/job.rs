@@ -1,7 +1,7 @@
 //! Jobs: a turn of an agent or a call of a model that nobody waits for, and a webhook that hears of its end.
 
 use super::{
-    door,
+    Held, door,
     invocation::Invocation,
     pause, seconds,
     shelf::{Kept, Shelf},
@@ -105,8 +105,15 @@ impl Job {
 
 /// Works on a job until it is over and told, or the server stops.
 pub(super) fn spawn(app: &App, tenant: Tenant, id: String) {
+    let Some(held) = Held::take(app, &tenant, &id) else { return };
+    begin(app, tenant, id, held);
+}
+
+/// Works on a job whose hold was taken before it was made.
+pub(super) fn begin(app: &App, tenant: Tenant, id: String, held: Held) {
     let work = Work { app: app.clone(), shelf: Shelf::new(app.documents(), &tenant), tenant, id };
     tokio::spawn(async move {
+        let _held = held;
         while let Err(error) = work.go_on().await {
             // A cancel came first; the next look sees it.
             let wait = if error == DocumentError::Conflict { Duration::ZERO } else { Duration::from_secs(1) };

@@ -55,8 +55,9 @@ use crate::App;
 use axum::Router;
 use bedplate_core::{id::Tenant, port::documents::DocumentQuery, time::Timestamp};
 use std::{
+    collections::HashSet,
     future::Future,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::{
@@ -84,12 +85,41 @@ pub(crate) struct Bulk {
     next: Mutex<Instant>,
     /// The server as work reaches it.
     server: OnceLock<Router>,
+    /// What is being worked on: work that is made while the work of an earlier process is taken up is found by both.
+    in_hand: std::sync::Mutex<HashSet<(Tenant, String)>>,
+}
+
+/// Work that nobody else begins until this is dropped.
+struct Held {
+    app: App,
+    work: (Tenant, String),
+}
+
+impl Held {
+    /// Returns the hold on a piece of work; none when somebody else has it.
+    fn take(app: &App, tenant: &Tenant, id: &str) -> Option<Self> {
+        let work = (tenant.clone(), id.to_owned());
+        let is_free = app.0.bulk.in_hand.lock().unwrap_or_else(PoisonError::into_inner).insert(work.clone());
+        is_free.then(|| Self { app: app.clone(), work })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.app.0.bulk.in_hand.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.work);
+    }
 }
 
 impl Bulk {
     pub(crate) fn new(limits: BulkLimits) -> Self {
         let room = Arc::new(Semaphore::new(limits.concurrency.max(1) as usize));
-        Self { limits, room, next: Mutex::new(Instant::now()), server: OnceLock::new() }
+        Self {
+            limits,
+            room,
+            next: Mutex::new(Instant::now()),
+            server: OnceLock::new(),
+            in_hand: std::sync::Mutex::default(),
+        }
     }
 
     pub(crate) fn server(&self) -> Option<Router> {
