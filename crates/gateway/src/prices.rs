@@ -89,9 +89,9 @@ impl PriceTable {
     }
 
     /// Returns the price of a model that is billed so; none where it is not known: no other price stands for it. A
-    /// model with provisioned capacity that the table does not know costs nothing by the token. A dated or versioned id (`-20250929`, `-2024-08-06`, `-latest`, `-v1:0`) has the
-    /// price of the model that it is a snapshot of, and Bedrock's `us.` and `anthropic.` are left out; any other
-    /// suffix names another model.
+    /// model with provisioned capacity that the table does not know costs nothing by the token. A dated or versioned id
+    /// (`-20250929`, `-2024-08-06`, `-latest`, `-v1:0`) has the price of the model that it is a snapshot of, and
+    /// Bedrock's `us.` and `anthropic.` are left out; any other suffix names another model.
     #[must_use]
     pub fn billed(&self, model: &str, billing: Billing) -> Option<Price> {
         let known = |id: &str| {
