@@ -26,7 +26,7 @@ def says_now(answer, zone):
     """Whether an answer names the present minute, or one beside it, on a 24 or 12 hour clock."""
     here = datetime.now() if zone == "local" else datetime.now(ZoneInfo(zone))
     minutes = [here + timedelta(minutes=shift) for shift in (-1, 0, 1)]
-    forms = {minute.strftime(form).lstrip("0") for minute in minutes for form in ("%H:%M", "%I:%M")}
+    forms = {minute.strftime(form).removeprefix("0") for minute in minutes for form in ("%H:%M", "%I:%M")}
     return any(re.search(rf"(?<!\d)0?{re.escape(form)}", answer) for form in forms)
 
 
