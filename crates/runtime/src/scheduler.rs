@@ -52,7 +52,7 @@ async fn claim(shared: &Arc<Shared>, now: Timestamp) -> Result<bool, bedplate_co
     }
     drop(claims);
     for (words, head) in loaded {
-        words.claimed(head).await;
+        shared.tell_claimed(words, head).await;
     }
     Ok(full)
 }

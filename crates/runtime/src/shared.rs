@@ -136,11 +136,11 @@ impl Words {
         }
     }
 
-    /// Says that the scheduler claimed the run. A run that leaves memory meanwhile stays due when its lease ends.
-    pub(crate) async fn claimed(&self, head: Head) {
+    /// Says that this process claimed the run; returns the claim when the run has left memory.
+    async fn claimed(&self, head: Head) -> Result<(), Head> {
         match self {
-            Self::Agent(words) => drop(words.send(Command::Claimed(Box::new(head))).await),
-            Self::Workflow(words) => drop(words.send(Command::Claimed(Box::new(head))).await),
+            Self::Agent(words) => claimed(words, head).await,
+            Self::Workflow(words) => claimed(words, head).await,
         }
     }
 
@@ -232,6 +232,24 @@ impl Shared {
         Ok(Found { words, hub: Arc::clone(&slot.hub), fresh: true })
     }
 
+    /// Brings a run into memory that this process claimed, or tells it of the claim when it is there already: a claim
+    /// that nobody learns of would hold the run up until it ends.
+    pub(crate) async fn hand_over(&self, head: Head) {
+        if let Some((words, head)) = self.spawn_claimed(head) {
+            self.tell_claimed(words, head).await;
+        }
+    }
+
+    /// Tells a run in memory of its claim; one that leaves meanwhile comes in again.
+    pub(crate) async fn tell_claimed(&self, mut words: Words, mut head: Head) {
+        while let Err(claim) = words.claimed(head).await {
+            match self.spawn_claimed(claim) {
+                Some(found) => (words, head) = found,
+                None => return,
+            }
+        }
+    }
+
     /// Brings a run into memory that was just claimed; returns whom to tell of the claim when it is there already.
     pub(crate) fn spawn_claimed(&self, head: Head) -> Option<(Words, Head)> {
         match head.kind {
@@ -309,5 +327,101 @@ impl Shared {
     fn shard(&self, key: &RunKey) -> MutexGuard<'_, HashMap<RunKey, Slot>> {
         let shard = usize::from(key.run.0[0]) % SHARDS;
         self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn claimed<M: Driven>(words: &mpsc::Sender<Command<M>>, head: Head) -> Result<(), Head> {
+    match words.send(Command::Claimed(Box::new(head))).await {
+        Err(mpsc::error::SendError(Command::Claimed(head))) => Err(*head),
+        // Nothing else comes back than what was sent.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Unconfigured;
+    use bedplate_core::{
+        event::{Event, RunStarted},
+        port::journal::{Batch, NewRun, RunStatus},
+    };
+    use bedplate_store::memory::MemoryStore;
+    use bedplate_testkit::{
+        clock::{SimClock, SimEntropy},
+        scripted::{FixedDefinitions, ScriptedModel, ScriptedTools},
+    };
+
+    const LEASE: Duration = Duration::from_secs(60);
+
+    /// Returns what a process shares that finds one run under way, and that run under a new claim.
+    async fn left_behind() -> (Arc<Shared>, RunKey, Head) {
+        let (clock, store) = (SimClock::at(Timestamp(1_000)), MemoryStore::new());
+        let shared = Shared::new(Options {
+            journal: store.journal(),
+            model: ScriptedModel::new([]),
+            tools: ScriptedTools::echo(),
+            definitions: FixedDefinitions::new([]),
+            tasks: Arc::new(Unconfigured),
+            workflows: Arc::new(Unconfigured),
+            clock: Arc::new(clock),
+            entropy: Arc::new(SimEntropy::new(1)),
+            lease: LEASE,
+            idle: LEASE,
+            recover: false,
+        });
+        let (id, user, name, session) = (RunId([7; 16]), UserId::from("ann"), "helper", "chat");
+        let run = NewRun {
+            id,
+            tenant: Tenant::default(),
+            kind: RunKind::Agent,
+            name: name.to_owned(),
+            user: user.clone(),
+            session: session.to_owned(),
+            parent: None,
+        };
+        let started =
+            RunStarted { kind: RunKind::Agent, name: name.to_owned(), user, session: session.to_owned(), parent: None };
+        let batch = Batch {
+            at: shared.now(),
+            title: None,
+            events: Arc::new(vec![Event::RunStarted(started)]),
+            status: RunStatus::Running,
+            wake_at: Some(shared.now().after(LEASE)),
+            consumed: Vec::new(),
+            blobs: Vec::new(),
+        };
+        let journal = &shared.options.journal;
+        journal.create(run, batch).await.expect("the run is new");
+        let claimed = journal.claim(&Tenant::default(), id, shared.now().after(LEASE)).await.expect("it is read");
+        (Arc::clone(&shared), RunKey { tenant: Tenant::default(), run: id }, claimed.expect("the run is there"))
+    }
+
+    async fn is_taken_up(shared: &Shared) -> bool {
+        // Every task here is ready at once, and time stands still.
+        for _ in 0..1_000 {
+            if shared.counters.read().recovered == 1 {
+                return true;
+            }
+            tokio::task::yield_now().await;
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_comes_before_the_word_that_begins_a_run_is_used() {
+        let (shared, key, head) = left_behind().await;
+        assert!(shared.find_or_spawn::<Agent>(&key, Boot::Create).is_ok_and(|found| found.fresh));
+        shared.hand_over(head).await;
+        assert!(is_taken_up(&shared).await);
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_comes_to_a_run_on_its_way_out_brings_it_in_again() {
+        let (shared, key, head) = left_behind().await;
+        let found = shared.find_or_spawn::<Agent>(&key, Boot::Create).ok().expect("nothing stops");
+        Words::Agent(found.words).leave(None).await;
+        shared.hand_over(head).await;
+        assert!(is_taken_up(&shared).await);
     }
 }

@@ -24,6 +24,8 @@ impl<M: Driven> Actor<M> {
                     let loaded = Loaded { user, name, session, parent, ..self.blank() };
                     Ok((loaded, Woken { words: vec![Command::Say(word)], ..Woken::default() }))
                 }
+                // The run exists, and the scheduler was quicker than the word that was to begin it.
+                Some(Command::Claimed(head)) => self.fold(*head).await,
                 Some(_) | None => Err(Leave::Quiet),
             },
             Boot::Load => {
@@ -33,14 +35,14 @@ impl<M: Driven> Actor<M> {
                 drop(claims);
                 match claimed {
                     Ok(Some(head)) if head.kind != M::KIND => {
-                        let leave = self.refuse_all(&RunError::NotFound);
+                        let leave = self.refuse_all(&RunError::NotFound).await;
                         // The claim is handed to whom it belongs.
-                        self.shared.spawn_claimed(head);
+                        self.shared.hand_over(head).await;
                         Err(leave)
                     }
                     Ok(Some(head)) => self.fold(head).await,
-                    Ok(None) => Err(self.refuse_all(&RunError::NotFound)),
-                    Err(error) => Err(self.refuse_all(&error.into())),
+                    Ok(None) => Err(self.refuse_all(&RunError::NotFound).await),
+                    Err(error) => Err(self.refuse_all(&error.into()).await),
                 }
             }
             Boot::Claimed(head) => self.fold(*head).await,
@@ -52,7 +54,7 @@ impl<M: Driven> Actor<M> {
             Ok(folded) => folded,
             Err(error) => {
                 tracing::error!(run = %self.key.run, %error, "failed to load a run");
-                return Err(self.refuse_all(&error));
+                return Err(self.refuse_all(&error).await);
             }
         };
         if head.status == RunStatus::Running {
@@ -98,10 +100,10 @@ impl<M: Driven> Actor<M> {
     }
 
     /// Tells everybody who waits already that the run cannot be had. Those who come later bring it in anew.
-    fn refuse_all(&mut self, error: &RunError) -> Leave {
+    async fn refuse_all(&mut self, error: &RunError) -> Leave {
         self.shared.release_actor(&self.key, self.serial, || false);
         self.inbox.close();
-        while let Ok(command) = self.inbox.try_recv() {
+        while let Some(command) = self.inbox.recv().await {
             if let Command::Say(word) = command {
                 M::refuse(word, error);
             }

@@ -124,7 +124,19 @@ impl<M: Driven> Actor<M> {
         }
         self.shared.release_actor(&self.key, self.serial, || false);
         counters.loaded.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
-        // Dropping the inbox drops the reply channels in it, and so their owners ask again.
+        self.turn_away().await;
+    }
+
+    /// Empties the inbox up to the last word that was on its way when it closed; a dropped inbox would keep that one.
+    /// With a word its reply channel is dropped, and so its owner asks again; a claim is handed on, for nobody else
+    /// would use it before it ends.
+    async fn turn_away(&mut self) {
+        self.inbox.close();
+        while let Some(command) = self.inbox.recv().await {
+            if let Command::Claimed(head) = command {
+                self.shared.hand_over(*head).await;
+            }
+        }
     }
 
     async fn life(&mut self, boot: Boot) -> Leave {
