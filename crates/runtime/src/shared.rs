@@ -419,7 +419,7 @@ mod tests {
     #[tokio::test]
     async fn a_claim_that_comes_to_a_run_on_its_way_out_brings_it_in_again() {
         let (shared, key, head) = left_behind().await;
-        let found = shared.find_or_spawn::<Agent>(&key, Boot::Create).ok().expect("nothing stops");
+        let Ok(found) = shared.find_or_spawn::<Agent>(&key, Boot::Create) else { panic!("nothing stops") };
         Words::Agent(found.words).leave(None).await;
         shared.hand_over(head).await;
         assert!(is_taken_up(&shared).await);
