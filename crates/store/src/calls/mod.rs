@@ -20,7 +20,7 @@ use worker::Worker;
 pub(crate) const FILE: &str = "calls.db";
 
 /// The versions of the file; the first makes version 1 of an empty one. Append only.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// Why the file could not be opened.
 pub(crate) enum CallsError {

@@ -1,7 +1,7 @@
 //! The Records port over SQLite.
 
 use super::{rows, worker::Worker};
-use crate::fold::{Figures, Fold, time_value};
+use crate::fold::{Figures, Fold, matches, value};
 use crate::pack;
 use bedplate_core::{
     id::{RecordId, Tenant},
@@ -11,8 +11,8 @@ use bedplate_core::{
     },
     time::Timestamp,
 };
-use rusqlite::{Connection, OptionalExtension, Result, params_from_iter, types::Value};
-use std::{fmt::Write, sync::Arc};
+use rusqlite::{Connection, OptionalExtension, Result};
+use std::sync::Arc;
 
 /// The records of a store.
 pub(super) struct SqliteRecords {
@@ -39,18 +39,16 @@ impl Records for SqliteRecords {
         limit: usize,
     ) -> BoxFuture<'static, Result<Vec<CallRecord>, RecordsError>> {
         let reader = self.reader.clone();
-        let mut query = Query::new(tenant, &filter);
-        if let Some(before) = before {
-            query.and("id < ", Value::Blob(before.0.to_vec()));
-        }
-        let columns = rows::COLUMNS;
-        let logged = "EXISTS (SELECT 1 FROM payload p WHERE p.tenant = call.tenant AND p.id = call.id)";
-        let limit = limit.min(MAX_RECORDS);
-        let sql = format!("SELECT {columns}, {logged} FROM call {} ORDER BY id DESC LIMIT {limit}", query.condition);
+        let (tenant, limit) = (tenant.clone(), limit.min(MAX_RECORDS));
         let read = move |conn: &mut Connection| {
-            let mut statement = conn.prepare_cached(&sql)?;
-            let found = statement.query_map(params_from_iter(query.values), rows::read)?;
-            found.collect::<Result<Vec<_>>>()
+            let mut found = Vec::new();
+            each(conn, &tenant, &filter, before, "DESC", |record| {
+                if found.len() < limit {
+                    found.push(record);
+                }
+                found.len() < limit
+            })?;
+            Ok(found)
         };
         Box::pin(async move { reader.run(read).await.map_err(RecordsError::Store) })
     }
@@ -61,8 +59,8 @@ impl Records for SqliteRecords {
         filter: RecordFilter,
         by: Vec<Dimension>,
     ) -> BoxFuture<'static, Result<Costs, RecordsError>> {
-        let (reader, query) = (self.reader.clone(), Query::new(tenant, &filter));
-        let read = move |conn: &mut Connection| costs(conn, query, &by);
+        let (reader, tenant) = (self.reader.clone(), tenant.clone());
+        let read = move |conn: &mut Connection| costs(conn, &tenant, &filter, &by);
         Box::pin(async move { reader.run(read).await.map_err(RecordsError::Store)? })
     }
 
@@ -71,12 +69,12 @@ impl Records for SqliteRecords {
         let work = move |conn: &mut Connection| {
             let tx = conn.transaction()?;
             let of_user = "DELETE FROM payload WHERE tenant = ?1
-                           AND id IN (SELECT id FROM call WHERE tenant = ?1 AND user = ?2)";
+                           AND id IN (SELECT id FROM record WHERE tenant = ?1 AND body ->> 'user' = ?2)";
             tx.execute(of_user, (tenant.as_str(), &user))?;
             // What a provider said may quote the request.
-            let blank = "UPDATE call SET user = NULL, session = NULL, run = NULL, tags = NULL,
-                         message = CASE WHEN message IS NULL THEN NULL ELSE '' END
-                         WHERE tenant = ?1 AND user = ?2";
+            let blank = "UPDATE record SET body = json_replace(
+                             json_remove(body, '$.user', '$.session', '$.run', '$.tags'), '$.message', '')
+                         WHERE tenant = ?1 AND body ->> 'user' = ?2";
             let changed = tx.execute(blank, (tenant.as_str(), &user))?;
             tx.commit()?;
             Ok(changed as u64)
@@ -90,7 +88,7 @@ impl Records for SqliteRecords {
             let tx = conn.transaction()?;
             let least = RecordId::least(before);
             tx.execute("DELETE FROM payload WHERE id < ?1", [&least.0[..]])?;
-            let removed = tx.execute("DELETE FROM call WHERE id < ?1", [&least.0[..]])?;
+            let removed = tx.execute("DELETE FROM record WHERE id < ?1", [&least.0[..]])?;
             tx.commit()?;
             Ok(removed as u64)
         };
@@ -101,11 +99,11 @@ impl Records for SqliteRecords {
 fn append(conn: &mut Connection, records: &[CallRecord]) -> Result<()> {
     let tx = conn.transaction()?;
     {
-        let mut insert = tx.prepare_cached(rows::INSERT)?;
+        let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO record (tenant, id, body) VALUES (?1, ?2, ?3)")?;
         let mut log =
             tx.prepare_cached("INSERT OR IGNORE INTO payload (tenant, id, request, response) VALUES (?1, ?2, ?3, ?4)")?;
         for record in records {
-            rows::insert(&mut insert, record)?;
+            insert.execute((record.tenant.as_str(), &record.id.0[..], rows::body(record)?))?;
             if let Some(payload) = &record.payload {
                 let [request, response] = [&payload.request, &payload.response].map(|content| pack::shrink(content));
                 log.execute((record.tenant.as_str(), &record.id.0[..], request, response))?;
@@ -116,9 +114,12 @@ fn append(conn: &mut Connection, records: &[CallRecord]) -> Result<()> {
 }
 
 fn get(conn: &Connection, tenant: &Tenant, id: RecordId) -> Result<Option<CallRecord>> {
-    let sql = format!("SELECT {}, 0 FROM call WHERE tenant = ?1 AND id = ?2", rows::COLUMNS);
     let key = (tenant.as_str(), &id.0[..]);
-    let Some(mut record) = conn.prepare_cached(&sql)?.query_row(key, rows::read).optional()? else { return Ok(None) };
+    let record = conn
+        .prepare_cached("SELECT id, body, 0 FROM record WHERE tenant = ?1 AND id = ?2")?
+        .query_row(key, |row| rows::read(tenant, row))
+        .optional()?;
+    let Some(mut record) = record else { return Ok(None) };
     let sql = "SELECT request, response FROM payload WHERE tenant = ?1 AND id = ?2";
     let read = |row: &rusqlite::Row<'_>| Ok([row.get::<_, Vec<u8>>(0)?, row.get(1)?]);
     if let Some([request, response]) = conn.prepare_cached(sql)?.query_row(key, read).optional()? {
@@ -128,96 +129,44 @@ fn get(conn: &Connection, tenant: &Tenant, id: RecordId) -> Result<Option<CallRe
     Ok(Some(record))
 }
 
-fn costs(conn: &Connection, query: Query, by: &[Dimension]) -> Result<Result<Costs, RecordsError>> {
-    let mut sql = String::from(
-        "SELECT at, outcome, cache, input, output, cache_read, cache_write, cost, saved, total_us, first_us",
-    );
-    let mut values = query.values;
-    for dimension in by {
-        match (rows::column(dimension), dimension) {
-            (Some(column), _) => sql.extend([", ", column]),
-            (None, Dimension::Tag(name)) => {
-                values.push(Value::Text(name.clone()));
-                let _ = write!(sql, ", tags ->> ?{}", values.len());
-            }
-            // A dimension of time is made from `at`.
-            (None, _) => sql.push_str(", NULL"),
-        }
-    }
-    sql.extend([" FROM call ", &query.condition]);
+fn costs(
+    conn: &Connection,
+    tenant: &Tenant,
+    filter: &RecordFilter,
+    by: &[Dimension],
+) -> Result<Result<Costs, RecordsError>> {
+    let (mut fold, mut added) = (Fold::new(), Ok(()));
+    each(conn, tenant, filter, None, "ASC", |record| {
+        added = fold.add(by.iter().map(|dimension| value(dimension, &record)).collect(), &Figures::of(&record));
+        added.is_ok()
+    })?;
+    Ok(added.map(|()| fold.finish()))
+}
+
+/// Hands the records of a tenant that `filter` means to `take`, in the order of their ids, until it says that it has
+/// enough. A payload that there is, is empty.
+fn each(
+    conn: &Connection,
+    tenant: &Tenant,
+    filter: &RecordFilter,
+    before: Option<RecordId>,
+    order: &str,
+    mut take: impl FnMut(CallRecord) -> bool,
+) -> Result<()> {
+    // An id begins with the time of its call.
+    let from = filter.from.map_or([0; 16], |from| RecordId::least(from).0);
+    let to = filter.to.map_or([u8::MAX; 16], |to| RecordId::least(to).0);
+    let to = before.map_or(to, |before| before.0.min(to));
+    let logged = "EXISTS (SELECT 1 FROM payload p WHERE p.tenant = record.tenant AND p.id = record.id)";
+    let sql =
+        format!("SELECT id, body, {logged} FROM record WHERE tenant = ?1 AND id >= ?2 AND id < ?3 ORDER BY id {order}");
     let mut statement = conn.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
-    let mut fold = Fold::new();
+    let mut rows = statement.query((tenant.as_str(), &from[..], &to[..]))?;
     while let Some(row) = rows.next()? {
-        let at = Timestamp(row.get(0)?);
-        let figures: Figures = rows::figures(row)?;
-        let value = |(index, dimension): (usize, &Dimension)| match time_value(dimension, at) {
-            Some(time) => Ok(Some(time)),
-            None => row.get(11 + index),
-        };
-        let by = by.iter().enumerate().map(value).collect::<Result<Vec<_>>>()?;
-        if let Err(error) = fold.add(by, &figures) {
-            return Ok(Err(error));
+        let record = rows::read(tenant, row)?;
+        if matches(filter, &record) && !take(record) {
+            break;
         }
     }
-    Ok(Ok(fold.finish()))
-}
-
-/// A condition with its values.
-struct Query {
-    condition: String,
-    values: Vec<Value>,
-}
-
-impl Query {
-    fn new(tenant: &Tenant, filter: &RecordFilter) -> Self {
-        let mut query = Self { condition: "WHERE tenant = ?1".into(), values: vec![Value::Text(tenant.to_string())] };
-        if let Some(from) = filter.from {
-            query.and("id >= ", Value::Blob(RecordId::least(from).0.to_vec()));
-            query.and("at >= ", Value::Integer(from.0));
-        }
-        if let Some(to) = filter.to {
-            query.and("id < ", Value::Blob(RecordId::least(to).0.to_vec()));
-            query.and("at < ", Value::Integer(to.0));
-        }
-        if filter.failed {
-            query.and("outcome = ", Value::Integer(rows::FAILED));
-        }
-        for (dimension, wanted) in &filter.equal {
-            match (rows::column(dimension), dimension) {
-                (Some(column), _) => query.and(&format!("{column} = "), Value::Text(wanted.clone())),
-                (None, Dimension::Tag(name)) => {
-                    query.values.push(Value::Text(name.clone()));
-                    let name = query.values.len();
-                    query.and(&format!("tags ->> ?{name} = "), Value::Text(wanted.clone()));
-                }
-                (None, time) => query.time(time, wanted),
-            }
-        }
-        query
-    }
-
-    fn and(&mut self, left: &str, value: Value) {
-        self.values.push(value);
-        let _ = write!(self.condition, " AND {left}?{}", self.values.len());
-    }
-
-    /// Asks for one stretch of time, which a filter says by its beginning.
-    fn time(&mut self, dimension: &Dimension, wanted: &str) {
-        let length = match dimension {
-            Dimension::Minute => 60_000,
-            Dimension::Hour => 3_600_000,
-            Dimension::Day => 86_400_000,
-            _ => 0,
-        };
-        let start = wanted.parse().unwrap_or(i64::MAX);
-        let end = if length > 0 {
-            start.saturating_add(length)
-        } else {
-            let month = bedplate_core::port::ledger::Period::Month;
-            month.end(start).map_or(start, |end| end.0)
-        };
-        self.and("at >= ", Value::Integer(start));
-        self.and("at < ", Value::Integer(end));
-    }
+    Ok(())
 }

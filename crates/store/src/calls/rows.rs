@@ -1,167 +1,190 @@
-//! Call records as rows.
+//! Call records as rows: the tenant, the id, and the rest as one JSON object without what says nothing.
 
-use crate::fold::{Figures, micros};
+use crate::fold::micros;
 use bedplate_core::{
-    id::RecordId,
+    id::{RecordId, Tenant},
     message::Usage,
     port::{
         Priority,
-        records::{CacheUse, CallRecord, Dimension, Outcome, Payload},
+        records::{CacheUse, CallRecord, Outcome, Payload},
     },
     time::Timestamp,
 };
-use rusqlite::{Error, Result, Row, Statement, params, types::Type};
-use std::{sync::Arc, time::Duration};
+use rusqlite::{Error, Result, Row, types::Type};
+use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
-pub(super) const COLUMNS: &str = "tenant, id, at, user, key, team, agent, session, run, tags, jurisdiction, priority, dialect, stream, \
-     route, reason, target, provider, model, attempts, cache, degraded, guard, markers, input, output, cache_read, \
-     cache_write, estimated, cost, saved, first_us, total_us, outcome, error, message";
+type Text<'a> = Option<Cow<'a, str>>;
 
-pub(super) const INSERT: &str = "INSERT OR IGNORE INTO call (tenant, id, at, user, key, team, agent, session, run, tags, jurisdiction, \
-     priority, dialect, stream, route, reason, target, provider, model, attempts, cache, degraded, guard, markers, \
-     input, output, cache_read, cache_write, estimated, cost, saved, first_us, total_us, outcome, error, message) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
-     ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36)";
-
-const OK: i64 = 0;
-pub(super) const FAILED: i64 = 1;
-const CANCELLED: i64 = 2;
-
-/// Returns the column that says what a call is under a dimension; none for tags and times.
-pub(super) fn column(dimension: &Dimension) -> Option<&'static str> {
-    Some(match dimension {
-        Dimension::Model => "model",
-        Dimension::Route => "route",
-        Dimension::Provider => "provider",
-        Dimension::Target => "target",
-        Dimension::Key => "key",
-        Dimension::Team => "team",
-        Dimension::User => "user",
-        Dimension::Agent => "agent",
-        Dimension::Session => "session",
-        Dimension::Run => "run",
-        Dimension::Error => "error",
-        Dimension::Cache => "cache",
-        Dimension::Minute | Dimension::Hour | Dimension::Day | Dimension::Month | Dimension::Tag(_) => return None,
-    })
+/// What the column `body` says; durations are microseconds, money is millionths of a US dollar.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Body<'a> {
+    at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
+    #[serde(skip_serializing_if = "is_default")]
+    tags: Cow<'a, BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jurisdiction: Text<'a>,
+    #[serde(skip_serializing_if = "is_default")]
+    batch: bool,
+    #[serde(borrow)]
+    dialect: Cow<'a, str>,
+    #[serde(skip_serializing_if = "is_default")]
+    stream: bool,
+    #[serde(borrow)]
+    route: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Text<'a>,
+    #[serde(skip_serializing_if = "is_default")]
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guard: Text<'a>,
+    #[serde(skip_serializing_if = "is_default")]
+    markers: u32,
+    #[serde(skip_serializing_if = "is_default")]
+    input: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    output: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    cache_read: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    cache_write: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    estimated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<u64>,
+    #[serde(skip_serializing_if = "is_default")]
+    saved: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_us: Option<u64>,
+    total_us: u64,
+    /// The kind of the error; none: the call did not fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Text<'a>,
+    #[serde(skip_serializing_if = "is_default")]
+    cancelled: bool,
 }
 
-pub(super) fn insert(statement: &mut Statement<'_>, record: &CallRecord) -> Result<()> {
-    let (outcome, error, message) = match &record.outcome {
-        Outcome::Ok => (OK, None, None),
-        Outcome::Failed { kind, message } => (FAILED, Some(&**kind), Some(&**message)),
-        Outcome::Cancelled => (CANCELLED, None, None),
+/// Returns what the column `body` says of a record.
+pub(super) fn body(record: &CallRecord) -> Result<String> {
+    fn text(text: &Option<Arc<str>>) -> Text<'_> {
+        text.as_deref().map(Cow::Borrowed)
+    }
+    let (error, message) = match &record.outcome {
+        Outcome::Failed { kind, message } => (Some(Cow::Borrowed(&**kind)), Some(Cow::Borrowed(&**message))),
+        Outcome::Ok | Outcome::Cancelled => (None, None),
     };
-    let tags = (!record.tags.is_empty()).then(|| serde_json::to_string(&record.tags));
-    let tags = tags.transpose().map_err(|error| Error::ToSqlConversionFailure(error.into()))?;
-    statement.execute(params![
-        record.tenant.as_str(),
-        &record.id.0[..],
-        record.at.0,
-        record.user.as_deref(),
-        record.key.as_deref(),
-        record.team.as_deref(),
-        record.agent.as_deref(),
-        record.session.as_deref(),
-        record.run.map(|run| run.to_string()),
-        tags,
-        record.jurisdiction.as_deref(),
-        record.priority == Priority::Batch,
-        record.dialect,
-        record.stream,
-        &*record.route,
-        record.reason.as_deref(),
-        record.target.as_deref(),
-        record.provider.as_deref(),
-        record.model.as_deref(),
-        record.attempts,
-        record.cache.map(CacheUse::as_str),
-        record.degraded.as_deref(),
-        record.guard.as_deref(),
-        record.prompt_cache_markers,
-        record.usage.input.cast_signed(),
-        record.usage.output.cast_signed(),
-        record.usage.cache_read.cast_signed(),
-        record.usage.cache_write.cast_signed(),
-        record.estimated,
-        record.cost.map(u64::cast_signed),
-        record.saved.cast_signed(),
-        record.first_token.map(|it| micros(it).cast_signed()),
-        micros(record.total).cast_signed(),
-        outcome,
+    let body = Body {
+        at: record.at.0,
+        user: text(&record.user),
+        key: text(&record.key),
+        team: text(&record.team),
+        agent: text(&record.agent),
+        session: text(&record.session),
+        run: record.run.map(|run| run.to_string()),
+        tags: Cow::Borrowed(&record.tags),
+        jurisdiction: text(&record.jurisdiction),
+        batch: record.priority == Priority::Batch,
+        dialect: record.dialect.into(),
+        stream: record.stream,
+        route: Cow::Borrowed(&record.route),
+        reason: text(&record.reason),
+        target: text(&record.target),
+        provider: text(&record.provider),
+        model: text(&record.model),
+        attempts: record.attempts,
+        cache: record.cache.map(|cache| cache.as_str().into()),
+        degraded: text(&record.degraded),
+        guard: text(&record.guard),
+        markers: record.prompt_cache_markers,
+        input: record.usage.input,
+        output: record.usage.output,
+        cache_read: record.usage.cache_read,
+        cache_write: record.usage.cache_write,
+        estimated: record.estimated,
+        cost: record.cost,
+        saved: record.saved,
+        first_us: record.first_token.map(micros),
+        total_us: micros(record.total),
         error,
         message,
-    ])?;
-    Ok(())
+        cancelled: record.outcome == Outcome::Cancelled,
+    };
+    serde_json::to_string(&body).map_err(|error| Error::ToSqlConversionFailure(error.into()))
 }
 
-/// Reads [`COLUMNS`] and whether there is a payload, which is told by an empty one.
-pub(super) fn read(row: &Row<'_>) -> Result<CallRecord> {
-    let text = |index: usize| Ok::<_, Error>(row.get::<_, Option<String>>(index)?.map(Arc::<str>::from));
-    let number = |index: usize| row.get::<_, i64>(index).map(i64::cast_unsigned);
-    let id: Vec<u8> = row.get(1)?;
-    let tags = row.get::<_, Option<String>>(9)?.map(|json| serde_json::from_str(&json)).transpose();
-    let outcome = match row.get(33)? {
-        OK => Outcome::Ok,
-        CANCELLED => Outcome::Cancelled,
-        _ => Outcome::Failed {
-            kind: text(34)?.unwrap_or_else(|| "".into()),
-            message: text(35)?.unwrap_or_else(|| "".into()),
-        },
+/// Reads `id, body` and whether there is a payload, which is told by an empty one.
+pub(super) fn read(tenant: &Tenant, row: &Row<'_>) -> Result<CallRecord> {
+    let text = |text: Text<'_>| text.map(|text| Arc::<str>::from(&*text));
+    let id = row.get_ref(0)?.as_blob()?.try_into().map_err(|_| unreadable("an id of 16 bytes"))?;
+    let body: Body<'_> = serde_json::from_str(row.get_ref(1)?.as_str()?).map_err(unreadable)?;
+    let outcome = match body.error {
+        Some(kind) => Outcome::Failed { kind: (*kind).into(), message: (*body.message.unwrap_or_default()).into() },
+        None if body.cancelled => Outcome::Cancelled,
+        None => Outcome::Ok,
     };
     Ok(CallRecord {
-        tenant: row.get::<_, String>(0)?.into(),
-        id: RecordId(id.try_into().map_err(|_| unreadable("an id of 16 bytes"))?),
-        at: Timestamp(row.get(2)?),
-        user: text(3)?,
-        key: text(4)?,
-        team: text(5)?,
-        agent: text(6)?,
-        session: text(7)?,
-        run: row
-            .get::<_, Option<String>>(8)?
-            .map(|run| run.parse().map_err(|_| unreadable("a run's id")))
-            .transpose()?,
-        tags: tags.map_err(|error| unreadable(error.to_string()))?.unwrap_or_default(),
-        jurisdiction: text(10)?,
-        priority: if row.get(11)? { Priority::Batch } else { Priority::Interactive },
-        dialect: dialect(&row.get::<_, String>(12)?),
-        stream: row.get(13)?,
-        route: row.get::<_, String>(14)?.into(),
-        reason: text(15)?,
-        target: text(16)?,
-        provider: text(17)?,
-        model: text(18)?,
-        attempts: row.get(19)?,
-        cache: row.get::<_, Option<String>>(20)?.as_deref().and_then(CacheUse::of),
-        degraded: text(21)?,
-        guard: text(22)?,
-        prompt_cache_markers: row.get(23)?,
-        usage: Usage { input: number(24)?, output: number(25)?, cache_read: number(26)?, cache_write: number(27)? },
-        estimated: row.get(28)?,
-        cost: row.get::<_, Option<i64>>(29)?.map(i64::cast_unsigned),
-        saved: number(30)?,
-        first_token: row.get::<_, Option<i64>>(31)?.map(|it| Duration::from_micros(it.cast_unsigned())),
-        total: Duration::from_micros(number(32)?),
+        tenant: tenant.clone(),
+        id: RecordId(id),
+        at: Timestamp(body.at),
+        user: text(body.user),
+        key: text(body.key),
+        team: text(body.team),
+        agent: text(body.agent),
+        session: text(body.session),
+        run: body.run.map(|run| run.parse().map_err(|_| unreadable("a run's id"))).transpose()?,
+        tags: body.tags.into_owned(),
+        jurisdiction: text(body.jurisdiction),
+        priority: if body.batch { Priority::Batch } else { Priority::Interactive },
+        dialect: dialect(&body.dialect),
+        stream: body.stream,
+        route: (*body.route).into(),
+        reason: text(body.reason),
+        target: text(body.target),
+        provider: text(body.provider),
+        model: text(body.model),
+        attempts: body.attempts,
+        cache: body.cache.as_deref().and_then(CacheUse::of),
+        degraded: text(body.degraded),
+        guard: text(body.guard),
+        prompt_cache_markers: body.markers,
+        usage: Usage {
+            input: body.input,
+            output: body.output,
+            cache_read: body.cache_read,
+            cache_write: body.cache_write,
+        },
+        estimated: body.estimated,
+        cost: body.cost,
+        saved: body.saved,
+        first_token: body.first_us.map(Duration::from_micros),
+        total: Duration::from_micros(body.total_us),
         outcome,
-        payload: row.get::<_, bool>(36)?.then(Box::<Payload>::default),
-    })
-}
-
-/// Reads what `costs` selects.
-pub(super) fn figures(row: &Row<'_>) -> Result<Figures> {
-    let number = |index: usize| row.get::<_, i64>(index).map(i64::cast_unsigned);
-    let outcome: i64 = row.get(1)?;
-    let cache: Option<String> = row.get(2)?;
-    Ok(Figures {
-        failed: outcome == FAILED,
-        cancelled: outcome == CANCELLED,
-        hit: cache.as_deref().and_then(CacheUse::of).is_some_and(CacheUse::is_hit),
-        usage: Usage { input: number(3)?, output: number(4)?, cache_read: number(5)?, cache_write: number(6)? },
-        cost: row.get::<_, Option<i64>>(7)?.map(i64::cast_unsigned),
-        saved: number(8)?,
-        total_us: number(9)?,
-        first_us: row.get::<_, Option<i64>>(10)?.map(i64::cast_unsigned),
+        payload: row.get::<_, bool>(2)?.then(Box::<Payload>::default),
     })
 }
 
@@ -174,4 +197,8 @@ fn dialect(word: &str) -> &'static str {
     const KNOWN: [&str; 6] =
         ["openai_chat", "openai_responses", "anthropic_messages", "bedrock_converse", "openai_embeddings", "core"];
     KNOWN.into_iter().find(|known| *known == word).unwrap_or("other")
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
