@@ -40,8 +40,8 @@ const PLACES: usize = 16_384;
 /// How many records are written at once.
 const BATCH: usize = 512;
 
-/// How long a record waits for others to be written with.
-const WAIT: Duration = Duration::from_millis(100);
+/// How long a record waits for others to be written with. The places are enough for what ends meanwhile.
+const WAIT: Duration = Duration::from_millis(50);
 
 /// How many records a slow reader of the live traffic may be behind.
 const LIVE: usize = 1_024;
@@ -51,7 +51,7 @@ const LIVE: usize = 1_024;
 pub struct Recorder(Arc<Shared>);
 
 struct Shared {
-    queue: mpsc::Sender<Draft>,
+    queue: mpsc::Sender<Box<Draft>>,
     live: broadcast::Sender<Arc<CallRecord>>,
     totals: Totals,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -83,7 +83,7 @@ impl Recorder {
             tracing::warn!("calls were under way when the server stopped; they leave no record");
         }
         // The writer ends when told so, after what is queued.
-        let ended = self.0.queue.send(Draft::last());
+        let ended = self.0.queue.send(Box::new(Draft::last()));
         if tokio::time::timeout(patience, ended).await.is_ok_and(|sent| sent.is_ok())
             && tokio::time::timeout(patience.max(Duration::from_secs(5)), writer).await.is_err()
         {

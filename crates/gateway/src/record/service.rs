@@ -81,7 +81,7 @@ impl Service<Call> for RecordService {
 
 /// Writes one draft; if it is dropped before the end, the client went away.
 pub(super) struct Pen {
-    place: Option<OwnedPermit<Draft>>,
+    place: Option<OwnedPermit<Box<Draft>>>,
     draft: Option<Box<Draft>>,
     begun: Instant,
 }
@@ -89,7 +89,7 @@ pub(super) struct Pen {
 impl Pen {
     fn new(
         recorder: &Recorder,
-        place: OwnedPermit<Draft>,
+        place: OwnedPermit<Box<Draft>>,
         call: &Call,
         log: Arc<LogPolicy>,
         clock: Arc<dyn Clock>,
@@ -117,7 +117,7 @@ impl Pen {
         Self::of(place, draft, begun)
     }
 
-    pub(super) fn of(place: OwnedPermit<Draft>, draft: Draft, begun: Instant) -> Self {
+    pub(super) fn of(place: OwnedPermit<Box<Draft>>, draft: Draft, begun: Instant) -> Self {
         Self { place: Some(place), draft: Some(Box::new(draft)), begun }
     }
 
@@ -127,7 +127,7 @@ impl Pen {
         draft.total = self.begun.elapsed();
         (draft.ending, draft.spent) = (ending, spent);
         if let Some(place) = self.place.take() {
-            place.send(*draft);
+            place.send(draft);
         }
     }
 }
@@ -180,7 +180,7 @@ impl Watcher for Pen {
             draft.asked = None;
         }
         if let Some(place) = self.place.take() {
-            place.send(*draft);
+            place.send(draft);
         }
     }
 }

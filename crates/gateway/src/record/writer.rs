@@ -5,7 +5,7 @@ use bedplate_core::port::records::{CallRecord, Records};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{broadcast, mpsc},
-    time::{Instant, sleep, timeout_at},
+    time::sleep,
 };
 
 /// How often a failing store is tried again with one batch, and how long is waited in between at first.
@@ -14,30 +14,36 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Writes until the last draft, or until nobody can send one any more.
 pub(super) async fn write(
-    mut drafts: mpsc::Receiver<Draft>,
+    mut drafts: mpsc::Receiver<Box<Draft>>,
     records: Arc<dyn Records>,
     live: broadcast::Sender<Arc<CallRecord>>,
     totals: Totals,
 ) {
     let mut is_last = false;
     while !is_last {
-        let Some(first) = drafts.recv().await else { return };
-        let mut batch = Vec::new();
-        let until = Instant::now() + WAIT;
-        let mut next = Some(first);
-        while let Some(draft) = next.take() {
-            if draft.is_last {
-                is_last = true;
-                break;
-            }
-            batch.push(draft.into_record());
-            if batch.len() < BATCH {
-                next = timeout_at(until, drafts.recv()).await.ok().flatten();
-            }
+        let mut next = drafts.recv().await;
+        if next.is_none() {
+            return;
         }
-        if !batch.is_empty() {
-            totals.add(&batch);
-            keep(batch.into(), &*records, &live).await;
+        // Nobody wakes this task while it sleeps, so the end of a call hands nothing over to another thread.
+        sleep(WAIT).await;
+        while next.is_some() && !is_last {
+            let mut batch = Vec::new();
+            while let Some(draft) = next.take() {
+                is_last |= draft.is_last;
+                if is_last {
+                    break;
+                }
+                batch.push(draft.into_record());
+                if batch.len() < BATCH {
+                    next = drafts.try_recv().ok();
+                }
+            }
+            if !batch.is_empty() {
+                totals.add(&batch);
+                keep(batch.into(), &*records, &live).await;
+            }
+            next = next.or_else(|| drafts.try_recv().ok());
         }
     }
 }
