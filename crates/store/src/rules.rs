@@ -62,6 +62,14 @@ impl Prepared {
         Self::for_append(batch)
     }
 
+    /// Encodes and checks the batch that is all of a new run.
+    pub(crate) fn for_ended_run(batch: Batch) -> Result<Self, AppendError> {
+        if !batch.status.is_at_rest() || batch.wake_at.is_some() {
+            return Err(invalid("a run that is over has nothing left to do"));
+        }
+        Self::for_new_run(batch)
+    }
+
     /// Returns when the run is due after this batch: signals that came meanwhile keep it due, so that none is forgotten.
     pub(crate) fn due(&self, unconsumed: u64) -> Option<Timestamp> {
         if unconsumed == 0 { self.wake_at } else { Some(self.wake_at.map_or(self.at, |wake| wake.min(self.at))) }

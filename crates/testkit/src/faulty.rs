@@ -167,6 +167,10 @@ impl Journal for FaultyJournal {
         self.guard(Call::Append, AppendError::Store, move |inner| inner.create(run, batch))
     }
 
+    fn create_ended(&self, runs: Vec<(NewRun, Batch)>) -> BoxFuture<'static, Result<Vec<bool>, AppendError>> {
+        self.guard(Call::Append, AppendError::Store, move |inner| inner.create_ended(runs))
+    }
+
     fn append(&self, run: RunRef, expected: Expected, batch: Batch) -> BoxFuture<'static, Result<Seq, AppendError>> {
         self.guard(Call::Append, AppendError::Store, move |inner| inner.append(run, expected, batch))
     }

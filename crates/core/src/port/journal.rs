@@ -225,6 +225,14 @@ pub trait Journal: Send + Sync {
     /// [`AppendError::Conflict`] when the run exists (it is already started), and as [`Journal::append`].
     fn create(&self, run: NewRun, batch: Batch) -> BoxFuture<'static, Result<Head, AppendError>>;
 
+    /// Creates runs that are over with their first events, all of them in one commit; nobody claims them. Returns for
+    /// each, in order, whether it was created: one that exists or was deleted is left as it is.
+    ///
+    /// # Errors
+    /// As [`Journal::create`], and then none is created; [`AppendError::Invalid`] also when a batch leaves its run with
+    /// something to do.
+    fn create_ended(&self, runs: Vec<(NewRun, Batch)>) -> BoxFuture<'static, Result<Vec<bool>, AppendError>>;
+
     /// Appends a batch under a claim; returns the new position of the last event.
     ///
     /// # Errors

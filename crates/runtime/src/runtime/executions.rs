@@ -27,7 +27,7 @@ use bedplate_core::{
     time::Timestamp,
     workflow_event::{ExecutionStarted, MapRunChanged},
 };
-use bedplate_engine::workflow::{Workflow, WorkflowSignal, exceeds_payload};
+use bedplate_engine::workflow::{Definition, Workflow, WorkflowSignal, exceeds_payload};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -100,8 +100,6 @@ impl Runtime {
             PinError::Store(AppendError::NotFound) => StartExecutionError::Deleted,
             PinError::Store(error) => StartExecutionError::Store(error.to_string()),
         })?;
-        let timeout = definition.timeout_seconds.map(Duration::from_secs);
-        let timeout = if workflow.express { Some(timeout.map_or(EXPRESS, |own| own.min(EXPRESS))) } else { timeout };
         let bytes = match &*input {
             Value::Null | Value::Bool(_) | Value::Number(_) => 8,
             other => other.to_string().len(),
@@ -115,7 +113,7 @@ impl Runtime {
             definition: workflow.hash,
             input,
             start_at: Arc::clone(&definition.machine.start_at),
-            deadline: timeout.map(|timeout| now.after(timeout)),
+            deadline: execution_deadline(&definition, workflow.express, now),
             express: workflow.express,
             qualified: workflow.qualified,
             version: workflow.version,
@@ -368,6 +366,13 @@ impl Runtime {
         let head = self.head(&RunKey { tenant: tenant.clone(), run }).await?;
         if head.kind == RunKind::Workflow { Ok(head) } else { Err(RunError::NotFound) }
     }
+}
+
+/// Returns when an execution that begins now is given up.
+pub(crate) fn execution_deadline(definition: &Definition, express: bool, now: Timestamp) -> Option<Timestamp> {
+    let timeout = definition.timeout_seconds.map(Duration::from_secs);
+    let timeout = if express { Some(timeout.map_or(EXPRESS, |own| own.min(EXPRESS))) } else { timeout };
+    timeout.map(|timeout| now.after(timeout))
 }
 
 /// Returns the run of the execution that a map run belongs to: the UUID at the end of its ARN.

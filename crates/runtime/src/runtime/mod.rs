@@ -4,6 +4,8 @@ mod executions;
 mod forks;
 mod past;
 
+pub(crate) use executions::execution_deadline;
+
 use crate::{
     actor::Command,
     agent::{AnswerTicket, StartTicket, Until, Word, turn_result},

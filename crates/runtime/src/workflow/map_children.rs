@@ -3,6 +3,8 @@
 use super::{
     Word,
     api::{ExecutionStatus, ExecutionView, RedriveError, StartExecution, StartExecutionError},
+    whole::{BLOCK, BlockEnd, Waiting},
+    words::StartTicket,
 };
 use crate::{
     actor::{Actor, Loaded},
@@ -33,15 +35,24 @@ use tokio::{sync::oneshot, task::JoinSet};
 /// How many child executions of a Map are begun and not ended at once at most, whatever the Map allows.
 const AT_ONCE: usize = 256;
 
-/// How many ends are reported at once at most.
+/// How many blocks are under way at once at most: while one is written the next is computed.
+const BLOCKS: usize = 4;
+
+/// From how many ends on they are reported.
 const MAX_REPORT: usize = 512;
 
-type Given = Result<Arc<Value>, (Arc<str>, Arc<str>)>;
+pub(super) type Given = Result<Arc<Value>, (Arc<str>, Arc<str>)>;
 
 /// The child executions of a Map that are to be run.
 pub(crate) struct MapChildren {
     common: Arc<Common>,
     waiting: VecDeque<(u64, Given)>,
+    /// Those of them that are run in blocks no more: they are run each alone.
+    alone: VecDeque<Waiting>,
+    /// Blocks of children that are tried to be run by the machine alone.
+    blocks: JoinSet<BlockEnd>,
+    /// Whether blocks are tried: not any more after one of which nothing came.
+    in_blocks: bool,
     /// How many are begun and not ended at once at most: a redrive gives more than that at a time.
     at_once: usize,
     running: JoinSet<ChildEnd>,
@@ -49,14 +60,14 @@ pub(crate) struct MapChildren {
 }
 
 /// What all children have in common.
-struct Common {
-    runtime: Runtime,
-    tenant: Tenant,
-    user: UserId,
-    names: ChildNames,
+pub(super) struct Common {
+    pub runtime: Runtime,
+    pub tenant: Tenant,
+    pub user: UserId,
+    pub names: ChildNames,
     workflow: PinnedWorkflow,
     /// Whether their outputs are written elsewhere, and not reported.
-    writes: bool,
+    pub writes: bool,
     /// How often the map run was redriven, and when last.
     redriven: Option<(u64, Timestamp)>,
 }
@@ -77,30 +88,32 @@ struct ChildEnd {
 impl MapChildren {
     /// Returns whether none is left.
     pub(crate) fn is_over(&self) -> bool {
-        self.waiting.is_empty() && self.running.is_empty()
+        self.waiting.is_empty() && self.alone.is_empty() && self.blocks.is_empty() && self.running.is_empty()
     }
 
     /// Begins what may begin, and returns what ended.
     pub(crate) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Vec<ChildEnded>> {
         let mut ended = Vec::new();
         loop {
-            while self.running.len() < self.at_once {
-                let Some((index, given)) = self.waiting.pop_front() else { break };
-                let run = RunId::execution(&self.common.tenant, &self.common.names.arn(index));
-                self.known.push(run);
-                self.running.spawn(Arc::clone(&self.common).run_one(run, index, given));
-            }
-            match self.running.poll_join_next(cx) {
-                Poll::Ready(Some(Ok(end))) => {
-                    if let Some(at) = self.known.iter().position(|run| *run == end.run) {
-                        self.known.swap_remove(at);
-                    }
-                    ended.push(end.ended);
+            self.begin();
+            if let Poll::Ready(Some(end)) = self.blocks.poll_join_next(cx) {
+                if let Ok(BlockEnd { ended: whole, left, hopeless }) = end {
+                    self.in_blocks &= !hopeless;
+                    ended.extend(whole);
+                    self.alone.extend(left);
                 }
-                // It was cancelled with its runtime: nothing is known of it.
-                Poll::Ready(Some(Err(_))) => {}
-                Poll::Ready(None) => break,
-                Poll::Pending => break,
+            } else {
+                match self.running.poll_join_next(cx) {
+                    Poll::Ready(Some(Ok(end))) => {
+                        if let Some(at) = self.known.iter().position(|run| *run == end.run) {
+                            self.known.swap_remove(at);
+                        }
+                        ended.push(end.ended);
+                    }
+                    // It was cancelled with its runtime: nothing is known of it.
+                    Poll::Ready(Some(Err(_))) => {}
+                    Poll::Ready(None) | Poll::Pending => break,
+                }
             }
             if ended.len() >= MAX_REPORT {
                 break;
@@ -109,9 +122,31 @@ impl MapChildren {
         if ended.is_empty() { Poll::Pending } else { Poll::Ready(ended) }
     }
 
+    /// Begins as many as may be under way at once. A block runs its children one after the other, so it counts as one.
+    fn begin(&mut self) {
+        while self.running.len() + self.blocks.len() < self.at_once {
+            if let Some(child) = self.alone.pop_front() {
+                self.known.push(child.run);
+                self.running.spawn(Arc::clone(&self.common).run_one(child));
+            } else if self.waiting.is_empty() || (self.in_blocks && self.blocks.len() >= BLOCKS) {
+                break;
+            } else {
+                let common = Arc::clone(&self.common);
+                if self.in_blocks {
+                    let count = BLOCK.min(self.waiting.len());
+                    self.blocks.spawn(common.run_block(self.waiting.drain(..count).collect()));
+                } else if let Some(child) = self.waiting.pop_front() {
+                    self.alone.push_back(common.waiting(child));
+                }
+            }
+        }
+    }
+
     /// Stops those under way: what they lie in is over.
     pub(super) async fn stop(mut self) {
         self.running.abort_all();
+        // A block comes to its end by itself, and soon: what it commits is over then.
+        while self.blocks.join_next().await.is_some() {}
         for run in self.known {
             if let Err(error) = self.common.runtime.stop_execution(&self.common.tenant, run, None, None).await {
                 tracing::debug!(%run, %error, "a child execution was not stopped");
@@ -123,7 +158,11 @@ impl MapChildren {
 impl ChildNames {
     /// Returns the ARN of the child of an item: the map run's, with another UUID at its end.
     pub(super) fn arn(&self, index: u64) -> Arc<str> {
-        let name = self.name(index);
+        self.arn_of(&self.name(index))
+    }
+
+    /// Returns the ARN of the child of a name.
+    pub(super) fn arn_of(&self, name: &str) -> Arc<str> {
         let of = self.map_run.rsplit_once(':').map_or(&*self.map_run, |(of, _)| of);
         format!("{}:{name}", of.replacen(":mapRun:", ":execution:", 1)).into()
     }
@@ -137,7 +176,8 @@ impl ChildNames {
 }
 
 impl Common {
-    async fn run_one(self: Arc<Self>, run: RunId, index: u64, given: Given) -> ChildEnd {
+    async fn run_one(self: Arc<Self>, child: Waiting) -> ChildEnd {
+        let Waiting { index, run, .. } = child;
         let failed = |error: Arc<str>, cause: Arc<str>| ChildEnded {
             index,
             outcome: ExecutionOutcome::Failed,
@@ -145,26 +185,36 @@ impl Common {
             error: Some(error),
             cause: Some(cause),
         };
-        let ended = match given {
+        let ended = match child.given.clone() {
             Err((error, cause)) => failed(error, cause),
-            Ok(input) => {
-                let request = StartExecution {
-                    tenant: self.tenant.clone(),
-                    user: self.user.clone(),
-                    execution: self.names.arn(index),
-                    name: self.names.name(index),
-                    workflow: self.workflow.clone(),
-                    input,
-                    trace_header: None,
-                };
-                match self.run_to_its_end(request).await {
-                    Ok(view) if self.writes => ChildEnded { output: None, ..child_ended(index, view) },
-                    Ok(view) => child_ended(index, view),
-                    Err(error) => failed("States.Runtime".into(), error.to_string().into()),
-                }
-            }
+            Ok(input) => match self.run_to_its_end(self.request(&child, input)).await {
+                Ok(view) if self.writes => ChildEnded { output: None, ..child_ended(index, view) },
+                Ok(view) => child_ended(index, view),
+                // It did not fail: the next process takes it up, with the Map that is dropped here.
+                Err(StartExecutionError::ShuttingDown) => std::future::pending().await,
+                Err(error) => failed("States.Runtime".into(), error.to_string().into()),
+            },
         };
         ChildEnd { run, ended }
+    }
+
+    fn request(&self, child: &Waiting, input: Arc<Value>) -> StartExecution {
+        StartExecution {
+            tenant: self.tenant.clone(),
+            user: self.user.clone(),
+            execution: Arc::clone(&child.execution),
+            name: Arc::clone(&child.name),
+            workflow: self.workflow.clone(),
+            input,
+            trace_header: None,
+        }
+    }
+
+    /// Returns what all children are begun with, but for their names, inputs and times.
+    pub(super) async fn ticket(&self, child: &Waiting) -> Result<StartTicket, StartExecutionError> {
+        let request = self.request(child, Arc::new(Value::Null));
+        let map_run = Some(Arc::clone(&self.names.map_run));
+        self.runtime.execution_ticket(request, Some(self.names.parent), map_run).await
     }
 
     /// Runs a child; one that had begun before its map run was redriven, and ended badly, goes on where it failed.
@@ -184,6 +234,7 @@ impl Common {
         match self.runtime.redrive_execution(&self.tenant, run, Some(key)).await {
             Ok(_) => self.runtime.wait_execution(&self.tenant, run).await.map_err(|error| unreachable_child(&error)),
             Err(RedriveError::NotRedrivable(_)) => Ok(view),
+            Err(RedriveError::Run(RunError::ShuttingDown)) => Err(StartExecutionError::ShuttingDown),
             Err(error) => Err(StartExecutionError::Store(error.to_string())),
         }
     }
@@ -198,7 +249,10 @@ fn at_once(concurrency: u64) -> usize {
 }
 
 fn unreachable_child(error: &RunError) -> StartExecutionError {
-    StartExecutionError::Store(error.to_string())
+    match error {
+        RunError::ShuttingDown => StartExecutionError::ShuttingDown,
+        error => StartExecutionError::Store(error.to_string()),
+    }
 }
 
 fn child_ended(index: u64, view: ExecutionView) -> ChildEnded {
@@ -301,6 +355,9 @@ impl Actor<Workflow> {
         let children = MapChildren {
             common,
             waiting: inputs.into(),
+            alone: VecDeque::new(),
+            blocks: JoinSet::new(),
+            in_blocks: true,
             at_once: at_once(concurrency),
             running: JoinSet::new(),
             known: Vec::new(),

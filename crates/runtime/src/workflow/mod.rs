@@ -9,6 +9,7 @@ mod map_children;
 mod replay;
 mod results;
 mod tasks;
+mod whole;
 mod words;
 
 pub(crate) use activities::Activities;

@@ -255,8 +255,9 @@ async fn a_map_run_that_fails_writes_those_under_way_as_aborted_and_those_never_
     let world = World::new();
     // More than are ever under way at once: the first fails while all others of them are held.
     let each = json!({"Type": "Choice", "Default": "Hold",
-        "Choices": [{"Variable": "$.n", "NumericEquals": 0, "Next": "Bad"}]});
+        "Choices": [{"Variable": "$.n", "NumericEquals": 0, "Next": "Nap"}]});
     let mut definition = distributed(each, 0);
+    definition["States"]["S"]["ItemProcessor"]["States"]["Nap"] = json!({"Type": "Wait", "Seconds": 1, "Next": "Bad"});
     definition["States"]["S"]["ToleratedFailureCount"] = json!(0);
     definition["States"]["S"]["ItemProcessor"]["States"]["Hold"] =
         json!({"Type": "Wait", "Seconds": 1_000, "End": true});

@@ -29,6 +29,25 @@ impl Journal for MemoryStore {
         })
     }
 
+    fn create_ended(&self, runs: Vec<(NewRun, Batch)>) -> BoxFuture<'static, Result<Vec<bool>, AppendError>> {
+        let store = self.clone();
+        Box::pin(async move {
+            let prepare = |(run, batch): (NewRun, Batch)| Ok((run, Prepared::for_ended_run(batch)?));
+            let runs: Vec<_> = runs.into_iter().map(prepare).collect::<Result<_, AppendError>>()?;
+            let mut state = store.lock();
+            runs.iter().try_for_each(|(run, batch)| state.check_blobs(&run.tenant, batch))?;
+            let mut created = Vec::with_capacity(runs.len());
+            for (run, batch) in runs {
+                created.push(match state.create(run, Prefix::default(), &batch) {
+                    Ok(_) => true,
+                    Err(AppendError::Conflict) => false,
+                    Err(error) => return Err(error),
+                });
+            }
+            Ok(created)
+        })
+    }
+
     fn append(&self, run: RunRef, expected: Expected, batch: Batch) -> BoxFuture<'static, Result<Seq, AppendError>> {
         let store = self.clone();
         Box::pin(async move {

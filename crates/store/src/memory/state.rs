@@ -152,7 +152,7 @@ impl State {
         Ok(self.write(run.key, batch).seq)
     }
 
-    fn check_blobs(&self, tenant: &Tenant, batch: &Prepared) -> Result<(), AppendError> {
+    pub(super) fn check_blobs(&self, tenant: &Tenant, batch: &Prepared) -> Result<(), AppendError> {
         match batch.blobs.iter().find(|hash| !self.blobs.contains_key(&(tenant.clone(), **hash))) {
             Some(hash) => Err(invalid(format!("the blob {hash} is not stored"))),
             None => Ok(()),

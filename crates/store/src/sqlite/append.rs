@@ -89,6 +89,20 @@ pub(super) fn create(writer: &mut Writer, run: &NewRun, batch: &Prepared) -> Res
     }))
 }
 
+/// Creates runs that are over with their first events; returns for each whether it was new.
+pub(super) fn create_ended(writer: &mut Writer, runs: &[(NewRun, Prepared)]) -> Result<Result<Vec<bool>, AppendError>> {
+    for (run, batch) in runs {
+        if let Some(refused) = check_blobs(&writer.conn, &run.tenant, batch)? {
+            return Ok(Err(refused));
+        }
+    }
+    let mut created = Vec::with_capacity(runs.len());
+    for (run, batch) in runs {
+        created.push(create(writer, run, batch)?.is_ok());
+    }
+    Ok(Ok(created))
+}
+
 /// Says why a run cannot be created, if so.
 pub(super) fn check_new(conn: &Connection, run: &NewRun, batch: &Prepared) -> Result<Option<AppendError>> {
     let buried = "SELECT 1 FROM tombstone WHERE tenant = ?1 AND id = ?2";

@@ -55,6 +55,15 @@ impl Journal for SqliteJournal {
         })
     }
 
+    fn create_ended(&self, runs: Vec<(NewRun, Batch)>) -> BoxFuture<'static, Result<Vec<bool>, AppendError>> {
+        let writer = self.writer.clone();
+        Box::pin(async move {
+            let prepare = |(run, batch): (NewRun, Batch)| Ok((run, Prepared::for_ended_run(batch)?));
+            let runs: Vec<_> = runs.into_iter().map(prepare).collect::<Result<_, AppendError>>()?;
+            writer.run(move |writer| append::create_ended(writer, &runs)).await
+        })
+    }
+
     fn append(&self, run: RunRef, expected: Expected, batch: Batch) -> BoxFuture<'static, Result<Seq, AppendError>> {
         let writer = self.writer.clone();
         Box::pin(async move {

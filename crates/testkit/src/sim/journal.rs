@@ -197,6 +197,10 @@ impl Journal for SimJournal {
         Box::pin(self.clone().write(None, self.inner.create(run, batch)))
     }
 
+    fn create_ended(&self, runs: Vec<(NewRun, Batch)>) -> BoxFuture<'static, Result<Vec<bool>, AppendError>> {
+        Box::pin(self.clone().write(None, self.inner.create_ended(runs)))
+    }
+
     fn append(&self, run: RunRef, expected: Expected, batch: Batch) -> BoxFuture<'static, Result<Seq, AppendError>> {
         let lie = Some(expected.seq + batch.events.len() as u64);
         Box::pin(self.clone().write(lie, self.inner.append(run, expected, batch)))

@@ -35,6 +35,33 @@ pub fn child() -> Value {
     })
 }
 
+/// Returns a distributed Map, of whose children most end where they begin, well or not, and some wait or work.
+pub fn distributed() -> Value {
+    let by = |n: u64, next: &str| json!({"Variable": "$.kind", "NumericEquals": n, "Next": next});
+    let mut states = child()["States"].clone();
+    states["Which"] = json!({"Type": "Choice", "Default": "Plain",
+        "Choices": [by(1, "Nap"), by(2, "Bad"), by(3, "Work")]});
+    states["Plain"] = json!({"Type": "Pass", "Parameters": {"was.$": "$.n"}, "Next": "Good"});
+    states["Good"] = json!({"Type": "Succeed"});
+    states["Bad"] = json!({"Type": "Fail", "Error": "Odd", "Cause": "told to"});
+    json!({"StartAt": "Each", "States": {"Each": {
+        "Type": "Map", "Label": "each", "ItemsPath": "$.items", "ToleratedFailurePercentage": 100, "End": true,
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "Which", "States": states}}}})
+}
+
+/// Returns the items of [`distributed`].
+pub fn items(count: u64) -> Value {
+    let kind = |n: u64| match n {
+        n if n % 97 == 5 => 1,
+        n if n % 40 == 7 => 2,
+        n if n % 131 == 9 => 3,
+        _ => 0,
+    };
+    let items: Vec<Value> = (0..count).map(|n| json!({"n": n, "kind": kind(n)})).collect();
+    json!({"items": items})
+}
+
 /// Returns some states in a row; with `fails`, the last of them fails.
 fn machine(rng: &mut Rng, depth: u64, names: &mut u64, fails: bool) -> Value {
     let count = 1 + rng.below(2);

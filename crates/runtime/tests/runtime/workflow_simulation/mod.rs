@@ -110,3 +110,23 @@ fn workflow_simulation_of_one_seed_is_the_same_every_time() {
     let (one, other) = (run(), run());
     assert_eq!((one.lines, one.output, one.appends), (other.lines, other.output, other.appends));
 }
+
+#[test]
+fn a_crash_between_any_two_commits_of_a_distributed_map_loses_no_child_and_doubles_none() {
+    const ITEMS: u64 = 300;
+    let world = |seed, crashes| World::with(seed, crashes, definition::distributed(), definition::items(ITEMS)).run();
+    let undisturbed = world(1, Vec::new());
+    assert_eq!(undisturbed.problem, None);
+    assert_eq!(undisturbed.children.len() as u64, ITEMS);
+    assert!(undisturbed.appends < ITEMS / 4, "{} commits: most children share one", undisturbed.appends);
+    for append in 1..=undisturbed.appends {
+        for moment in [Moment::Before, Moment::After] {
+            let again = Crash { append: append + 1 + append % 3, moment: Moment::After };
+            let disturbed = world(append, vec![Crash { append, moment }, again]);
+            let difference = disturbed.problem.clone().or_else(|| undisturbed.difference(&disturbed));
+            assert_eq!(difference, None, "a crash {moment:?} append {append}");
+            assert_eq!((disturbed.doubled, disturbed.children.len() as u64), (0, ITEMS));
+            assert!(disturbed.crashes > 0);
+        }
+    }
+}

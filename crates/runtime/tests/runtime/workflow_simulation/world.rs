@@ -51,6 +51,8 @@ pub struct Outcome {
     pub permitted: u64,
     pub doubled: u64,
     pub lines: BTreeMap<String, Line>,
+    /// Those of the child executions of distributed Maps, by their inputs.
+    pub children: BTreeMap<String, BTreeMap<String, Line>>,
     pub output: Option<Value>,
     pub problem: Option<String>,
 }
@@ -61,7 +63,11 @@ impl Outcome {
         if self.output != other.output {
             return Some(format!("the output is {:?} and was {:?}", other.output, self.output));
         }
-        difference(&self.lines, &other.lines)
+        if let Some(lost) = self.children.keys().find(|input| !other.children.contains_key(*input)) {
+            return Some(format!("the child execution of {lost} is lost"));
+        }
+        let differs = |(input, lines)| difference(self.children.get(input)?, lines);
+        difference(&self.lines, &other.lines).or_else(|| other.children.iter().find_map(differs))
     }
 }
 
@@ -74,6 +80,7 @@ pub struct World {
     ledger: Arc<TaskLedger>,
     tasks: Arc<SimTasks>,
     definition: Value,
+    input: Value,
     process: Process,
     crashes: u64,
     /// What the client has yet to do, and what it was told.
@@ -130,6 +137,15 @@ impl World {
     pub fn new(seed: u64, crashes: Vec<Crash>) -> Self {
         let mut rng = Rng::new(seed);
         let definition = definition::draw(&mut rng);
+        Self::of(seed, rng, crashes, definition, json!({"items": [1, 2, 3]}))
+    }
+
+    /// Returns the world of an execution of a given definition.
+    pub fn with(seed: u64, crashes: Vec<Crash>, definition: Value, input: Value) -> Self {
+        Self::of(seed, Rng::new(seed), crashes, definition, input)
+    }
+
+    fn of(seed: u64, mut rng: Rng, crashes: Vec<Crash>, definition: Value, input: Value) -> Self {
         let clock = SimClock::at(EPOCH);
         let time = clock.clone();
         let store = MemoryStore::with_time(move || time.now());
@@ -138,7 +154,8 @@ impl World {
         let fate = Fate::new(rng.draw(), crashes, 0, 0);
         let process = start(&store, &fate, &clock, &tasks);
         let errands = vec![Errand { wish: Wish::Start, sent: false, done: false }];
-        Self { seed, clock, store, fate, ledger, tasks, definition, process, crashes: 0, errands, told: Arc::default() }
+        let (crashes, told) = (0, Arc::default());
+        Self { seed, clock, store, fate, ledger, tasks, definition, input, process, crashes, errands, told }
     }
 
     /// Drives the world to its end.
@@ -172,7 +189,7 @@ impl World {
     fn outcome(self, mut problem: Option<String>) -> Outcome {
         let heads = self.heads();
         let ours = RunId::execution(&Tenant::default(), ARN);
-        let mut told = BTreeMap::new();
+        let (mut told, mut children) = (BTreeMap::new(), BTreeMap::new());
         let (mut events, mut unknown) = (0, 0);
         for head in &heads {
             let entries = self.entries(head);
@@ -180,6 +197,11 @@ impl World {
             unknown += entries.iter().filter(|entry| is_unknown(&entry.event)).count() as u64;
             if head.run.id == ours {
                 told = lines(&entries);
+            }
+            if let Some(input) = map_child(&entries)
+                && children.insert(input.clone(), lines(&entries)).is_some()
+            {
+                problem.get_or_insert_with(|| format!("two child executions have the input {input}"));
             }
         }
         let records = self.ledger.records();
@@ -199,6 +221,7 @@ impl World {
             permitted: unknown,
             doubled,
             lines: told,
+            children,
             output,
             problem,
         }
@@ -240,6 +263,7 @@ impl World {
             errand.sent = true;
             let (runtime, told) = (self.process.runtime.clone(), Arc::clone(&self.told));
             let (wish, workflow) = (errand.wish.clone(), pinned("drawn", &self.definition));
+            let input = Arc::new(self.input.clone());
             self.process.spawn(async move {
                 let tenant = Tenant::default();
                 let done = match wish {
@@ -250,7 +274,7 @@ impl World {
                             execution: ARN.into(),
                             name: "one".into(),
                             workflow,
-                            input: Arc::new(json!({"items": [1, 2, 3]})),
+                            input,
                             trace_header: None,
                         };
                         match runtime.start_execution(request).await {
@@ -277,8 +301,16 @@ impl World {
     }
 
     fn heads(&self) -> Vec<Head> {
-        let query = RunQuery { tenant: Tenant::default(), limit: 200, ..RunQuery::default() };
-        at_once(self.store.journal().list(query)).and_then(Result::ok).map(|page| page.runs).unwrap_or_default()
+        let mut query = RunQuery { tenant: Tenant::default(), limit: 200, ..RunQuery::default() };
+        let mut heads = Vec::new();
+        while let Some(Ok(page)) = at_once(self.store.journal().list(query.clone())) {
+            heads.extend(page.runs);
+            query.cursor = page.cursor;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        heads
     }
 
     fn entries(&self, head: &Head) -> Vec<Entry> {
@@ -290,6 +322,16 @@ fn start(store: &MemoryStore, fate: &Arc<Fate>, clock: &SimClock, tasks: &Arc<Si
     let journal = SimJournal::new(store.journal(), Arc::clone(fate), clock.clone());
     let tasks = Arc::clone(tasks);
     Process::start(journal, |journal| options_with(clock, Arc::new(journal), tasks, Arc::new(Machines)))
+}
+
+/// Returns the input of a child execution of a distributed Map.
+fn map_child(entries: &[Entry]) -> Option<String> {
+    entries.iter().find_map(|entry| match &entry.event {
+        Event::Workflow(WorkflowEvent::Started(started)) if started.map_run.is_some() => {
+            Some(started.input.to_string())
+        }
+        _ => None,
+    })
 }
 
 fn is_unknown(event: &Event) -> bool {

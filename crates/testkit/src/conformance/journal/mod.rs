@@ -3,6 +3,7 @@
 mod blobs;
 mod claims;
 mod deletion;
+mod ended;
 mod events;
 mod fixture;
 mod lists;
@@ -41,6 +42,13 @@ promises! {
     events::a_created_run_is_claimed_and_read_back_whole,
     events::a_run_is_created_once,
     events::a_new_run_needs_an_event_and_consumes_nothing,
+    ended::runs_that_are_over_are_created_together_and_each_once,
+    ended::a_run_that_was_created_over_is_a_run_as_any,
+    ended::of_runs_that_are_created_together_all_or_none_are_written,
+    ended::runs_that_were_created_together_are_listed_in_pages,
+    ended::runs_that_were_created_together_are_deleted_each_alone,
+    ended::a_blob_goes_with_the_last_of_the_runs_that_were_created_together,
+    ended::retention_and_the_deletion_of_a_person_take_runs_that_were_created_together,
     events::an_append_needs_the_present_position,
     events::an_append_needs_the_present_claim,
     events::of_two_appends_with_the_same_expectation_one_succeeds,
