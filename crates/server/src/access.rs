@@ -232,7 +232,12 @@ impl Identity {
 
     /// Returns whether this identity may see what belongs to `user` and `agent`.
     pub(crate) fn sees(&self, user: &UserId, agent: &str) -> bool {
-        self.user.as_ref().is_none_or(|bound| bound == user) && self.check_agent(agent).is_ok()
+        self.sees_user(user) && self.check_agent(agent).is_ok()
+    }
+
+    /// Returns whether this identity may see what belongs to `user` and to no agent.
+    pub(crate) fn sees_user(&self, user: &UserId) -> bool {
+        self.user.as_ref().is_none_or(|bound| bound == user)
     }
 }
 

@@ -105,9 +105,14 @@ pub(crate) fn identifier<'a>(what: &'static str, text: &'a str) -> Result<&'a st
 
 /// Returns how many items a page holds: `asked`, or `default`; 1 to 200.
 pub(crate) fn page_size(asked: Option<usize>, default: usize) -> Result<usize, ApiError> {
+    page_size_to(200, asked, default)
+}
+
+/// Returns how many items a page holds: `asked`, or `default`; 1 to `most`.
+pub(crate) fn page_size_to(most: usize, asked: Option<usize>, default: usize) -> Result<usize, ApiError> {
     match asked {
         None => Ok(default),
-        Some(size @ 1..=200) => Ok(size),
-        Some(_) => Err(ApiError::bad_request("invalid_limit", "limit must be 1 to 200")),
+        Some(size) if (1..=most).contains(&size) => Ok(size),
+        Some(_) => Err(ApiError::bad_request("invalid_limit", format!("limit must be 1 to {most}"))),
     }
 }

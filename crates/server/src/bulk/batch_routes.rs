@@ -11,7 +11,7 @@ use super::{
 use crate::{
     ApiError, App,
     access::Identity,
-    extract::{JsonBody, Params},
+    extract::{JsonBody, Params, page_size_to},
     routes::chat_completions::OpenAiError,
 };
 use axum::{
@@ -66,10 +66,8 @@ pub(crate) async fn create(
         return Err(wrong(format!("completion_window must be {}", WINDOW.0)));
     }
     let who = Who::of(&identity, None)?;
-    let file =
-        Shelf::<File>::new(app.documents(), &identity.tenant).get(&request.input_file_id).await.map_err(failed)?;
-    let file = file.filter(|(file, _)| identity.user.as_ref().is_none_or(|user| *user == file.user));
-    match file {
+    let files = Shelf::<File>::new(app.documents(), &identity.tenant);
+    match files.find(&request.input_file_id, &identity).await? {
         None => return Err(wrong(format!("there is no file `{}`", request.input_file_id))),
         Some((file, _)) if file.purpose != "batch" => {
             return Err(wrong(format!("the file has the purpose `{}`; upload it with `batch`", file.purpose)));
@@ -132,16 +130,6 @@ pub(crate) struct PageParams {
     pub(super) limit: Option<usize>,
 }
 
-impl PageParams {
-    pub(super) fn size(&self, default: usize, most: usize) -> Result<usize, ApiError> {
-        match self.limit {
-            None => Ok(default),
-            Some(limit) if (1..=most).contains(&limit) => Ok(limit),
-            Some(_) => Err(ApiError::bad_request("invalid_limit", format!("limit must be 1 to {most}"))),
-        }
-    }
-}
-
 /// Lists batches, the latest first.
 #[utoipa::path(get, path = "/v1/batches", tag = "bulk", operation_id = "list_batches", params(PageParams), responses(
     (status = 200, description = "A page of batches", body = Object),
@@ -152,12 +140,10 @@ pub(crate) async fn list(
     identity: Identity,
     Params(params): Params<PageParams>,
 ) -> Result<Json<Value>, ApiError> {
-    let size = params.size(20, 100)?;
+    let size = page_size_to(100, params.limit, 20)?;
     let shelf = Shelf::<Batch>::new(app.documents(), &identity.tenant);
-    let (page, more) = shelf
-        .page(PREFIX, identity.user.as_ref(), Cursor::After(params.after), size, |batch| batch.face == Face::OpenAi)
-        .await
-        .map_err(failed)?;
+    let ours = |batch: &Batch| batch.face == Face::OpenAi;
+    let (page, more) = shelf.page(PREFIX, &identity, Cursor::After(params.after), size, ours).await?;
     let ids = (page.first().map(|batch| &batch.id), page.last().map(|batch| &batch.id));
     let shown: Vec<Value> = page.iter().map(Batch::shown).collect();
     Ok(Json(json!({ "object": "list", "data": shown, "first_id": ids.0, "last_id": ids.1, "has_more": more })))
@@ -203,8 +189,7 @@ pub(super) async fn stop(app: &App, identity: &Identity, face: Face, id: &str) -
 
 /// Finds a batch that `face` made and the key may see.
 pub(super) async fn find(app: &App, identity: &Identity, face: Face, id: &str) -> Result<(Batch, u64), ApiError> {
-    let found = Shelf::<Batch>::new(app.documents(), &identity.tenant).get(id).await.map_err(failed)?;
-    let may_see = |batch: &Batch| identity.user.as_ref().is_none_or(|user| *user == batch.who.user);
-    let found = found.filter(|(batch, _)| batch.face == face && may_see(batch));
+    let found = Shelf::<Batch>::new(app.documents(), &identity.tenant).find(id, identity).await?;
+    let found = found.filter(|(batch, _)| batch.face == face);
     found.ok_or_else(|| ApiError::not_found("batch_not_found", "there is no such batch"))
 }

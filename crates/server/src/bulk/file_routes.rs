@@ -1,13 +1,17 @@
 //! `/v1/files`: files as OpenAI's clients handle them.
 
 use super::{
-    batch_routes::PageParams,
     files::{self, File, Writer, remove},
     new_id, seconds,
     shelf::{Cursor, Shelf, failed},
     who::Who,
 };
-use crate::{ApiError, App, access::Identity, extract::Params, routes::chat_completions::OpenAiError};
+use crate::{
+    ApiError, App,
+    access::Identity,
+    extract::{Params, page_size_to},
+    routes::chat_completions::OpenAiError,
+};
 use axum::{
     Json,
     body::Body,
@@ -141,12 +145,10 @@ pub(crate) async fn list(
     Params(params): Params<FileParams>,
 ) -> Result<Json<Value>, ApiError> {
     let FileParams { purpose, after, limit } = params;
-    let page = PageParams { after, limit };
-    let size = page.size(1_000, 1_000)?;
+    let size = page_size_to(1_000, limit, 1_000)?;
     let shelf = Shelf::<File>::new(app.documents(), &identity.tenant);
     let wanted = |file: &File| purpose.as_ref().is_none_or(|purpose| *purpose == file.purpose);
-    let (page, more) =
-        shelf.page("file-", identity.user.as_ref(), Cursor::After(page.after), size, wanted).await.map_err(failed)?;
+    let (page, more) = shelf.page("file-", &identity, Cursor::After(after), size, wanted).await?;
     let ids = (page.first().map(|file| &file.id), page.last().map(|file| &file.id));
     let shown: Vec<Value> = page.iter().map(File::shown).collect();
     Ok(Json(json!({ "object": "list", "data": shown, "first_id": ids.0, "last_id": ids.1, "has_more": more })))
@@ -209,7 +211,6 @@ pub(crate) async fn delete(
 }
 
 async fn find(app: &App, identity: &Identity, id: &str) -> Result<files::File, ApiError> {
-    let found = Shelf::<File>::new(app.documents(), &identity.tenant).get(id).await.map_err(failed)?;
-    let found = found.filter(|(file, _)| identity.user.as_ref().is_none_or(|user| *user == file.user));
+    let found = Shelf::<File>::new(app.documents(), &identity.tenant).find(id, identity).await?;
     found.map(|(file, _)| file).ok_or_else(|| ApiError::not_found("file_not_found", "there is no such file"))
 }

@@ -327,8 +327,7 @@ pub(crate) async fn show(
     let none = || wrong("there is no such invocation");
     let name = arn.rsplit('/').next().unwrap_or_default();
     let shelf = Shelf::<Job>::new(app.documents(), &identity.tenant);
-    let found = shelf.get(&format!("{PREFIX}{name}")).await.map_err(failed)?;
-    let (job, _) = found.filter(|(job, _)| may_see(&identity, job)).ok_or_else(none)?;
+    let (job, _) = shelf.find(&format!("{PREFIX}{name}"), &identity).await?.ok_or_else(none)?;
     let invocation = job.invocation.as_ref().filter(|invocation| invocation.arn == arn).ok_or_else(none)?;
     Ok(Json(InvocationBody::of(&job, invocation)))
 }
@@ -403,7 +402,7 @@ pub(crate) async fn list(
             && wanted.is_none_or(|wanted| status(job.status) == wanted)
     };
     let shelf = Shelf::<Job>::new(app.documents(), &identity.tenant);
-    let (mut page, more) = shelf.page(PREFIX, identity.user.as_ref(), cursor, size, fits).await.map_err(failed)?;
+    let (mut page, more) = shelf.page(PREFIX, &identity, cursor, size, fits).await?;
     if ascending {
         page.reverse();
     }
@@ -416,10 +415,6 @@ fn time(said: Option<&str>) -> Result<Option<i64>, ApiError> {
     let Some(said) = said else { return Ok(None) };
     let read = said.parse::<jiff::Timestamp>();
     read.map(|time| Some(time.as_millisecond())).map_err(|_| wrong("a time must be written as RFC 3339 has it"))
-}
-
-fn may_see(identity: &Identity, job: &Job) -> bool {
-    identity.user.as_ref().is_none_or(|user| *user == job.who.user)
 }
 
 fn wrong(message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {

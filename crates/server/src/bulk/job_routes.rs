@@ -11,7 +11,7 @@ use super::{
 use crate::{
     ApiError, App,
     access::Identity,
-    extract::{JsonBody, Params, identifier},
+    extract::{JsonBody, Params, identifier, page_size_to},
     key::hex,
     routes::invoke::{ErrorBody, idempotency_key, run_error},
 };
@@ -208,12 +208,10 @@ pub(crate) async fn list(
     identity: Identity,
     Params(params): Params<PageParams>,
 ) -> Result<Json<Value>, ApiError> {
-    let size = params.size(20, 100)?;
+    let size = page_size_to(100, params.limit, 20)?;
     let shelf = Shelf::<Job>::new(app.documents(), &identity.tenant);
-    let (page, more) = shelf
-        .page(PREFIX, identity.user.as_ref(), Cursor::After(params.after), size, |job| job.invocation.is_none())
-        .await
-        .map_err(failed)?;
+    let plain = |job: &Job| job.invocation.is_none();
+    let (page, more) = shelf.page(PREFIX, &identity, Cursor::After(params.after), size, plain).await?;
     let shown: Vec<Value> = page.iter().map(Job::shown).collect();
     Ok(Json(json!({ "object": "list", "data": shown, "has_more": more })))
 }
@@ -259,8 +257,7 @@ pub(crate) async fn cancel(
 }
 
 async fn find(app: &App, identity: &Identity, id: &str) -> Result<(Job, u64), ApiError> {
-    let found = Shelf::<Job>::new(app.documents(), &identity.tenant).get(id).await.map_err(failed)?;
-    let may_see = |job: &Job| identity.user.as_ref().is_none_or(|user| *user == job.who.user);
-    let found = found.filter(|(job, _)| job.invocation.is_none() && may_see(job));
+    let found = Shelf::<Job>::new(app.documents(), &identity.tenant).find(id, identity).await?;
+    let found = found.filter(|(job, _)| job.invocation.is_none());
     found.ok_or_else(|| ApiError::not_found("job_not_found", "there is no such job"))
 }

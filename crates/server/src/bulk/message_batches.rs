@@ -14,7 +14,7 @@ use super::{
 use crate::{
     ApiError, App,
     access::Identity,
-    extract::{Params, parse, read_within},
+    extract::{Params, page_size_to, parse, read_within},
     routes::{anthropic::AnthropicError, passing},
     wire::rfc3339,
 };
@@ -277,10 +277,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
     Params(params): Params<MessageBatchParams>,
 ) -> Result<Json<Value>, ApiError> {
-    let size = params.limit.unwrap_or(20);
-    if !(1..=1_000).contains(&size) {
-        return Err(ApiError::bad_request("invalid_limit", "limit must be 1 to 1000"));
-    }
+    let size = page_size_to(1_000, params.limit, 20)?;
     let cursor = match (params.after_id, params.before_id) {
         (Some(_), Some(_)) => {
             return Err(ApiError::bad_request("invalid_cursor", "`after_id` and `before_id` exclude each other"));
@@ -290,7 +287,7 @@ pub(crate) async fn list(
     };
     let shelf = Shelf::<Batch>::new(app.documents(), &identity.tenant);
     let ours = |batch: &Batch| batch.face == Face::Anthropic;
-    let (page, more) = shelf.page(PREFIX, identity.user.as_ref(), cursor, size, ours).await.map_err(failed)?;
+    let (page, more) = shelf.page(PREFIX, &identity, cursor, size, ours).await?;
     let ids = (page.first().map(|batch| &batch.id), page.last().map(|batch| &batch.id));
     let base = base(&headers);
     let shown: Vec<Value> = page.iter().map(|batch| batch.as_message_batch(&base)).collect();

@@ -1,6 +1,6 @@
 //! Documents of one collection as values: JSON with its revision.
 
-use crate::ApiError;
+use crate::{ApiError, access::Identity};
 use bedplate_core::{
     id::{Tenant, UserId},
     port::documents::{Document, DocumentError, DocumentQuery, Documents, NewDocument, Precondition, Revision},
@@ -45,6 +45,12 @@ impl<T: Kept> Shelf<T> {
         self.documents.get(&self.tenant, T::COLLECTION, id).await?.map(read).transpose()
     }
 
+    /// Returns a value that `identity` may see; to anybody else it does not exist.
+    pub(super) async fn find(&self, id: &str, identity: &Identity) -> Result<Option<(T, Revision)>, ApiError> {
+        let found = self.get(id).await.map_err(failed)?;
+        Ok(found.filter(|(value, _)| identity.sees_user(value.user())))
+    }
+
     /// Writes a value; returns its new revision.
     pub(super) async fn put(&self, value: &T, when: Precondition, at: Timestamp) -> Result<Revision, DocumentError> {
         let body = serde_json::to_vec(value).map_err(|error| DocumentError::Store(error.to_string()))?;
@@ -57,15 +63,16 @@ impl<T: Kept> Shelf<T> {
         self.documents.delete(&self.tenant, T::COLLECTION, id, Precondition::Any).await
     }
 
-    /// Returns a page, the latest first, of those whose ids begin with `prefix` and that `user` may see, and whether there is more in the cursor's direction.
+    /// Returns a page, the latest first, of those whose ids begin with `prefix` and that `identity` may see, and whether
+    /// there is more in the cursor's direction.
     pub(super) async fn page(
         &self,
         prefix: &str,
-        user: Option<&UserId>,
+        identity: &Identity,
         cursor: Cursor,
         limit: usize,
         keep: impl Fn(&T) -> bool,
-    ) -> Result<(Vec<T>, bool), DocumentError> {
+    ) -> Result<(Vec<T>, bool), ApiError> {
         let (mut after, reverse) = match cursor {
             Cursor::After(id) => (id, true),
             Cursor::Before(id) => (Some(id), false),
@@ -85,12 +92,12 @@ impl<T: Kept> Shelf<T> {
                 reverse,
                 limit: 100,
             };
-            let page = self.documents.list(&self.tenant, query).await?;
+            let page = self.documents.list(&self.tenant, query).await.map_err(failed)?;
             let Some(last) = page.last() else { return Ok((latest_first(found), false)) };
             after = Some(last.id.clone());
             for document in page {
-                let (value, _) = read::<T>(document)?;
-                if user.is_none_or(|user| user == value.user()) && keep(&value) {
+                let (value, _) = read::<T>(document).map_err(failed)?;
+                if identity.sees_user(value.user()) && keep(&value) {
                     if found.len() == limit {
                         return Ok((latest_first(found), true));
                     }
