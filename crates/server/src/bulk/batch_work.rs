@@ -385,15 +385,7 @@ type Written = (Option<String>, Option<String>, Option<Results>);
 impl Shelves {
     fn of(work: &Work, batch: &Batch) -> Self {
         let writer = |id: String, name: String| {
-            let file = File {
-                id,
-                user: batch.who.user.clone(),
-                name,
-                purpose: "batch_output".to_owned(),
-                bytes: 0,
-                pieces: 0,
-                created_at: seconds(work.app.now()),
-            };
+            let file = File::new(id, batch.who.user.clone(), name, "batch_output", work.app.now());
             Writer::new(&work.app, &work.tenant, file)
         };
         match batch.face {

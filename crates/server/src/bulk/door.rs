@@ -13,6 +13,7 @@ use axum::{
 use bedplate_core::id::Tenant;
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -36,6 +37,19 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) request_id: String,
     pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// Returns whether the server did what it was asked.
+    pub(super) fn is_well(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Returns the body as JSON; one that is none is a text.
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&self.body).into_owned()))
+    }
 }
 
 /// Says that nothing more of a piece of work shall begin.
@@ -133,8 +147,7 @@ async fn refused(path: &str, error: &ApiError) -> Answer {
 
 async fn ask(app: &App, tenant: &Tenant, who: &Who, to: To<'_>, body: Bytes) -> Result<Response, ApiError> {
     let identity = who.identity(app, tenant).await?;
-    let server = app.0.bulk.server.get().cloned();
-    let server = server.ok_or_else(crate::routes::shutting_down)?;
+    let server = app.server().ok_or_else(crate::routes::shutting_down)?;
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(to.path)

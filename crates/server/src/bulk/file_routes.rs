@@ -2,7 +2,7 @@
 
 use super::{
     files::{self, File, Writer, remove},
-    new_id, seconds,
+    new_id,
     shelf::{Cursor, Shelf, failed},
     who::Who,
 };
@@ -57,15 +57,7 @@ pub(crate) async fn upload(
     let mut form = Multipart::from_request(request, &app)
         .await
         .map_err(|error| ApiError::bad_request("invalid_request", error.body_text()))?;
-    let file = File {
-        id: new_id(&app, "file-"),
-        user: who.user,
-        name: "file".to_owned(),
-        purpose: String::new(),
-        bytes: 0,
-        pieces: 0,
-        created_at: seconds(app.now()),
-    };
+    let file = File::new(new_id(&app, "file-"), who.user, "file".to_owned(), "", app.now());
     let mut writer = Writer::new(&app, &identity.tenant, file);
     match read(&mut form, &mut writer).await {
         Ok(()) => {
@@ -210,7 +202,7 @@ pub(crate) async fn delete(
     Ok(Json(json!({ "id": file.id, "object": "file", "deleted": deleted })))
 }
 
-async fn find(app: &App, identity: &Identity, id: &str) -> Result<files::File, ApiError> {
+async fn find(app: &App, identity: &Identity, id: &str) -> Result<File, ApiError> {
     let found = Shelf::<File>::new(app.documents(), &identity.tenant).find(id, identity).await?;
     found.map(|(file, _)| file).ok_or_else(|| ApiError::not_found("file_not_found", "there is no such file"))
 }

@@ -1,10 +1,14 @@
 //! Files: what they are called, and their content in pieces that fit a document.
 
-use super::shelf::{Kept, Shelf};
+use super::{
+    seconds,
+    shelf::{Kept, Shelf},
+};
 use crate::App;
 use bedplate_core::{
     id::{Tenant, UserId},
     port::documents::{DocumentError, DocumentQuery, NewDocument, Precondition},
+    time::Timestamp,
 };
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
@@ -26,6 +30,13 @@ pub(super) struct File {
     pub(super) bytes: u64,
     pub(super) pieces: u32,
     pub(super) created_at: i64,
+}
+
+impl File {
+    /// Returns a file that has no content yet.
+    pub(super) fn new(id: String, user: UserId, name: String, purpose: &str, at: Timestamp) -> Self {
+        Self { id, user, name, purpose: purpose.to_owned(), bytes: 0, pieces: 0, created_at: seconds(at) }
+    }
 }
 
 impl Kept for File {

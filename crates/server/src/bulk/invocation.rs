@@ -97,9 +97,10 @@ impl Invocation {
     /// Takes the answer: the result becomes an object, or the failure is kept. Returns whether it went
     /// well; none when the server stops before the result is written.
     pub(super) async fn deliver(&mut self, app: &App, tenant: &Tenant, user: &UserId, answer: &Answer) -> Option<bool> {
-        let written = match answer.status {
-            200..=299 => self.put_at_last(app, tenant, user, "output.json", &answer.body).await?,
-            _ => Err(message_of(&answer.body)),
+        let written = if answer.is_well() {
+            self.put_at_last(app, tenant, user, "output.json", &answer.body).await?
+        } else {
+            Err(message_of(&answer.body))
         };
         self.ended_at = Some(app.now().0);
         self.modified_at = app.now().0;

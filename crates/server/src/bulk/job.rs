@@ -184,10 +184,9 @@ impl Work {
                 self.put(&job, revision).await?;
                 return Ok(true);
             }
-            let body: Value = serde_json::from_slice(&answer.body)
-                .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&answer.body).into_owned()));
+            let body = answer.json();
             let waits = job.agent.is_some() && body["status"] == "waiting";
-            let well = (200..300).contains(&answer.status) && body["error"].is_null();
+            let well = answer.is_well() && body["error"].is_null();
             job.result = Some(json!({ "status_code": answer.status, "body": body }));
             if !waits {
                 job.end(if well { Status::Completed } else { Status::Failed }, &self.app);
@@ -215,8 +214,7 @@ impl Work {
             other => return other,
         }
         let instead = door::too_large(&job.path).await;
-        let body: Value = serde_json::from_slice(&instead.body).unwrap_or_default();
-        job.result = Some(json!({ "status_code": instead.status, "body": body }));
+        job.result = Some(json!({ "status_code": instead.status, "body": instead.json() }));
         job.end(Status::Failed, &self.app);
         self.put(job, revision).await
     }

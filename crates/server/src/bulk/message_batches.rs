@@ -142,15 +142,7 @@ pub(crate) async fn create(
     let who = Who::of(&identity, None)?;
     let id = new_id(&app, PREFIX);
     let now = app.now();
-    let input = File {
-        id: requests_id(&id),
-        user: who.user.clone(),
-        name: String::new(),
-        purpose: String::new(),
-        bytes: 0,
-        pieces: 0,
-        created_at: seconds(now),
-    };
+    let input = File::new(requests_id(&id), who.user.clone(), String::new(), "", now);
     let mut writer = Writer::new(&app, &identity.tenant, input);
     if let Err(error) = write(&mut writer, &wanted.requests).await {
         writer.abandon().await;

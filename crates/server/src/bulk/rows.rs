@@ -71,9 +71,7 @@ const BADLY: u8 = b'-';
 impl Outcome {
     /// Returns the outcome of a row that was answered.
     pub(super) fn answered(face: Face, id: &str, custom_id: &str, answer: &Answer) -> Self {
-        let body: Value = serde_json::from_slice(&answer.body)
-            .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&answer.body).into_owned()));
-        let well = (200..300).contains(&answer.status);
+        let (body, well) = (answer.json(), answer.is_well());
         let line = match face {
             Face::OpenAi => {
                 let response = json!({ "status_code": answer.status, "request_id": answer.request_id, "body": body });
