@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Where batches are.
 pub(super) const BATCHES: &str = "batches";
 
+/// The one completion window, and what it is in seconds.
+pub(super) const WINDOW: (&str, i64) = ("24h", 86_400);
+
 /// Whose clients made a batch, and see it: what its results look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -113,6 +116,34 @@ pub(super) fn requests_id(batch: &str) -> String {
 }
 
 impl Batch {
+    /// Returns a batch that is to be begun; `at` is now, in seconds since 1970.
+    pub(super) fn new(face: Face, id: String, who: Who, endpoint: String, input_file_id: String, at: i64) -> Self {
+        Self {
+            id,
+            who,
+            endpoint,
+            input_file_id,
+            completion_window: WINDOW.0.to_owned(),
+            status: Status::Validating,
+            ending: None,
+            faults: Vec::new(),
+            total: 0,
+            completed: 0,
+            failed: 0,
+            output_file_id: None,
+            error_file_id: None,
+            tidy: false,
+            face,
+            headers: BTreeMap::new(),
+            left_out: 0,
+            results: None,
+            metadata: Value::Null,
+            created_at: at,
+            expires_at: at + WINDOW.1,
+            since: serde_json::Map::new(),
+        }
+    }
+
     /// Returns the part of its id that names it, without what says that it is a batch.
     pub(super) fn name(&self) -> &str {
         name_of(&self.id)

@@ -1,7 +1,8 @@
 //! `/v1/batches`: batches as OpenAI's clients handle them.
 
 use super::{
-    batch::{Batch, Face, Status},
+    ENDPOINTS,
+    batch::{Batch, Face, Status, WINDOW},
     batch_work::spawn,
     files::File,
     new_id, seconds,
@@ -21,17 +22,10 @@ use axum::{
 use bedplate_core::port::documents::{DocumentError, Precondition};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
-
-/// What a batch can call.
-const ENDPOINTS: [&str; 4] = ["/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/messages"];
 
 /// What the id of such a batch begins with.
 const PREFIX: &str = "batch_";
-
-/// The one completion window, and what it is in seconds.
-const WINDOW: (&str, i64) = ("24h", 86_400);
 
 /// A batch that is wanted.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -75,29 +69,10 @@ pub(crate) async fn create(
         Some(_) => {}
     }
     let now = app.now();
+    let id = new_id(&app, PREFIX);
     let batch = Batch {
-        id: new_id(&app, PREFIX),
-        who,
-        endpoint: request.endpoint,
-        input_file_id: request.input_file_id,
-        completion_window: request.completion_window,
-        status: Status::Validating,
-        ending: None,
-        faults: Vec::new(),
-        total: 0,
-        completed: 0,
-        failed: 0,
-        output_file_id: None,
-        error_file_id: None,
-        tidy: false,
-        face: Face::OpenAi,
-        headers: BTreeMap::new(),
-        left_out: 0,
-        results: None,
         metadata: request.metadata.map_or(Value::Null, Value::Object),
-        created_at: seconds(now),
-        expires_at: seconds(now) + WINDOW.1,
-        since: Map::new(),
+        ..Batch::new(Face::OpenAi, id, who, request.endpoint, request.input_file_id, seconds(now))
     };
     Shelf::new(app.documents(), &identity.tenant).put(&batch, Precondition::Absent, now).await.map_err(failed)?;
     spawn(&app, identity.tenant, batch.id.clone());

@@ -2,7 +2,7 @@
 //! invocation is a job whose result becomes an object of a bucket.
 
 use super::{
-    Held,
+    Held, digest,
     invocation::{Invocation, Place},
     job::{Job, Status, begin},
     seconds,
@@ -161,21 +161,7 @@ pub(crate) async fn start(
         let Some(held) = Held::take(&app, &identity.tenant, &id) else {
             return Ok(Json(Started { invocation_arn: invocation.arn }));
         };
-        let job = Job {
-            id,
-            who,
-            path,
-            body,
-            agent: None,
-            status: Status::Queued,
-            result: None,
-            webhook: None,
-            invocation: Some(invocation.clone()),
-            metadata: Value::Null,
-            created_at: seconds(now),
-            started_at: None,
-            finished_at: None,
-        };
+        let job = Job { invocation: Some(invocation.clone()), ..Job::new(id, who, path, body, seconds(now)) };
         match shelf.put(&job, Precondition::Absent, now).await {
             Ok(_) => {
                 // Only whoever made it describes it, and before it begins: what cannot be written later is said now.
@@ -220,12 +206,9 @@ async fn reserve(
 ) -> Result<String, ApiError> {
     let name = new_name(app);
     let Some(token) = token else { return Ok(name) };
-    let digest = |parts: &[&str]| {
-        let all: Vec<u8> = parts.iter().flat_map(|part| *blake3::hash(part.as_bytes()).as_bytes()).collect();
-        hex(&blake3::hash(&all).as_bytes()[..16])
-    };
-    let id = digest(&[who.user.as_str(), token]);
-    let token = Token { id, user: who.user.clone(), job: name, request: digest(request) };
+    let short = |parts: &[&str]| hex(&digest(parts)[..16]);
+    let id = short(&[who.user.as_str(), token]);
+    let token = Token { id, user: who.user.clone(), job: name, request: short(request) };
     let shelf = Shelf::<Token>::new(app.documents(), &identity.tenant);
     match shelf.put(&token, Precondition::Absent, app.now()).await {
         Ok(_) => Ok(token.job),

@@ -78,6 +78,25 @@ impl Kept for Job {
 }
 
 impl Job {
+    /// Returns a job that is to be begun; `at` is now, in seconds since 1970.
+    pub(super) fn new(id: String, who: Who, path: String, body: Value, at: i64) -> Self {
+        Self {
+            id,
+            who,
+            path,
+            body,
+            agent: None,
+            status: Status::Queued,
+            result: None,
+            webhook: None,
+            invocation: None,
+            metadata: Value::Null,
+            created_at: at,
+            started_at: None,
+            finished_at: None,
+        }
+    }
+
     pub(super) fn shown(&self) -> Value {
         let webhook = self
             .webhook

@@ -1,7 +1,9 @@
 //! `/v1/jobs`: turns of agents and calls of models that nobody waits for.
 
 use super::{
+    ENDPOINTS,
     batch_routes::PageParams,
+    digest,
     job::{Job, Status, spawn},
     new_id, seconds,
     shelf::{Cursor, Shelf, failed},
@@ -32,9 +34,6 @@ use utoipa::ToSchema;
 
 /// What the id of a job begins with.
 const PREFIX: &str = "job_";
-
-/// What a job can call beside agents.
-const ENDPOINTS: [&str; 4] = ["/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/messages"];
 
 /// A job that is wanted: `agent` and `input`, or `endpoint` and `body`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -94,11 +93,7 @@ pub(crate) async fn create(
     let who = Who::of(&identity, request.user_id.as_deref())?;
     let id = match idempotency_key(&headers)? {
         None => new_id(&app, PREFIX),
-        Some(key) => {
-            let parts = [identity.tenant.as_str(), who.user.as_str(), &key].map(|part| blake3::hash(part.as_bytes()));
-            let all: Vec<u8> = parts.iter().flat_map(|part| *part.as_bytes()).collect();
-            format!("{PREFIX}k{}", hex(&blake3::hash(&all).as_bytes()[..12]))
-        }
+        Some(key) => format!("{PREFIX}k{}", hex(&digest(&[identity.tenant.as_str(), who.user.as_str(), &key])[..12])),
     };
     let (path, body, agent) = work(&app, &identity, &id, &who, &request)?;
     let webhook = request.webhook.map(|webhook| match app.0.options.webhooks.refuses(&webhook.url) {
@@ -107,19 +102,10 @@ pub(crate) async fn create(
     });
     let now = app.now();
     let job = Job {
-        id,
-        who,
-        path,
-        body,
         agent,
-        status: Status::Queued,
-        result: None,
         webhook: webhook.transpose()?,
-        invocation: None,
         metadata: request.metadata.map_or(Value::Null, Value::Object),
-        created_at: seconds(now),
-        started_at: None,
-        finished_at: None,
+        ..Job::new(id, who, path, body, seconds(now))
     };
     let shelf = Shelf::new(app.documents(), &identity.tenant);
     let job = match shelf.put(&job, Precondition::Absent, now).await {

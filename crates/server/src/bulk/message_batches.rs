@@ -30,7 +30,7 @@ use bedplate_core::{
     time::Timestamp,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use std::{borrow::Cow, collections::HashSet};
 use utoipa::IntoParams;
 
@@ -48,9 +48,6 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The longest id that a client gives to a request, in bytes.
 const MAX_CUSTOM_ID: usize = 64;
-
-/// How long a batch has, in seconds.
-const WINDOW: i64 = 86_400;
 
 /// A batch that is wanted.
 #[derive(Deserialize)]
@@ -149,30 +146,13 @@ pub(crate) async fn create(
         return Err(failed(error));
     }
     let taken = passing::taken(&headers, &["anthropic-version", "anthropic-beta"]);
+    let requests = requests_id(&id);
     let mut batch = Batch {
-        input_file_id: requests_id(&id),
-        id,
-        who,
-        endpoint: ENDPOINT.to_owned(),
-        completion_window: "24h".to_owned(),
-        status: Status::InProgress,
-        ending: None,
-        faults: Vec::new(),
         total: wanted.requests.len() as u64,
-        completed: 0,
-        failed: 0,
-        output_file_id: None,
-        error_file_id: None,
-        tidy: false,
-        face: Face::Anthropic,
         headers: taken.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        left_out: 0,
-        results: None,
-        metadata: Value::Null,
-        created_at: seconds(now),
-        expires_at: seconds(now) + WINDOW,
-        since: Map::new(),
+        ..Batch::new(Face::Anthropic, id, who, ENDPOINT.to_owned(), requests, seconds(now))
     };
+    // They were looked at above: nothing is left to validate.
     batch.enter(Status::InProgress, seconds(now));
     let shelf = Shelf::new(app.documents(), &identity.tenant);
     if let Err(error) = shelf.put(&batch, Precondition::Absent, now).await {

@@ -68,6 +68,9 @@ use tokio::{
 /// How long work waits when the store does not answer.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
+/// What a batch or a job can call, beside agents.
+const ENDPOINTS: [&str; 4] = ["/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/messages"];
+
 /// How much work is done at once, and how fast it begins.
 #[derive(Clone, Copy, Debug)]
 pub struct BulkLimits {
@@ -204,6 +207,12 @@ async fn pause(app: &App, time: Duration) -> bool {
 fn new_id(app: &App, prefix: &str) -> String {
     let random = crate::key::hex(&app.0.options.entropy.bytes()[..8]);
     format!("{prefix}{:012x}{random}", app.now().0)
+}
+
+/// Returns a hash that other parts, or the same split elsewhere, do not have.
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let all: Vec<u8> = parts.iter().flat_map(|part| *blake3::hash(part.as_bytes()).as_bytes()).collect();
+    *blake3::hash(&all).as_bytes()
 }
 
 /// Returns a time in seconds since 1970.
