@@ -1,8 +1,7 @@
 //! The inner contract: what goes through the layers of a route, and what a layer is.
 //!
-//! A layer is a [`tower_layer::Layer`] over a [`Stack`] whose service takes a [`Call`] and returns an [`Answer`]. A
-//! service is always ready: whatever it waits for, it waits for in its future. It is cloned for each call, so what it
-//! keeps stands behind an `Arc`.
+//! A layer is a [`tower_layer::Layer`] over a [`Stack`] whose service is a [`Serve`]: it takes a [`Call`] and returns an
+//! [`Answer`]. It is always ready: whatever it waits for, it waits for in its future.
 
 use bedplate_core::{
     port::{
@@ -12,10 +11,7 @@ use bedplate_core::{
     time::Timestamp,
 };
 use bedplate_dialects::DecodeError;
-use std::{
-    sync::{Arc, OnceLock},
-    task::{Context, Poll},
-};
+use std::sync::{Arc, OnceLock};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -25,7 +21,6 @@ pub(crate) struct Call {
     /// On whose behalf.
     pub(crate) caller: Arc<Caller>,
     /// The route or model that the client asked for.
-    #[allow(dead_code, reason = "for the layers of routes, limits and records")]
     pub(crate) route: Arc<str>,
     /// What is asked; see [`Call::core`] and [`Call::raw`].
     asked: Form,
@@ -101,7 +96,6 @@ impl Call {
     }
 
     /// Returns the call with another request. It is in core form from here on, so no provider passes it through.
-    #[allow(dead_code, reason = "for layers that change what is asked")]
     pub(crate) fn with_core(self, request: ModelRequest) -> Self {
         Self { asked: Form::Core(Arc::new(request)), ..self }
     }
@@ -121,21 +115,12 @@ pub(crate) struct Stack(Arc<dyn Serve>);
 
 impl Stack {
     /// Returns a stack of `service` alone.
-    pub(crate) fn new<S>(service: S) -> Self
-    where
-        S: Service<Call, Response = Answer, Error = ModelError, Future = Answering> + Clone + Send + Sync + 'static,
-    {
+    pub(crate) fn new(service: impl Serve + 'static) -> Self {
         Self(Arc::new(service))
     }
 
     /// Returns the stack with `layer` around it.
-    #[allow(dead_code, reason = "for the layers of routes, limits and records")]
-    pub(crate) fn layer<L>(self, layer: &L) -> Self
-    where
-        L: Layer<Self>,
-        L::Service:
-            Service<Call, Response = Answer, Error = ModelError, Future = Answering> + Clone + Send + Sync + 'static,
-    {
+    pub(crate) fn layer(self, layer: &impl Layer<Self, Service: Serve + 'static>) -> Self {
         Self::new(layer.layer(self))
     }
 
@@ -145,25 +130,13 @@ impl Stack {
     }
 }
 
-impl Service<Call> for Stack {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
-        self.0.serve(call)
-    }
-}
-
 /// A service that many call at once.
-trait Serve: Send + Sync {
+pub(crate) trait Serve: Send + Sync {
+    /// Serves a call.
     fn serve(&self, call: Call) -> Answering;
 }
 
+/// What is always ready of tower's services of calls is one too.
 impl<S> Serve for S
 where
     S: Service<Call, Response = Answer, Error = ModelError, Future = Answering> + Clone + Send + Sync + 'static,

@@ -1,7 +1,7 @@
 //! The innermost service of a stack: a model at its provider, with its clamp and its price.
 
 use crate::{
-    call::{Answering, Call},
+    call::{Answering, Call, Serve},
     config::{ConfigError, ModelConfig, Options},
     http::HttpClient,
     prices::PriceTable,
@@ -18,11 +18,7 @@ use bedplate_core::{
 };
 use bedplate_dialects::untranslated;
 use futures::future::{Either, select};
-use std::{
-    sync::{Arc, PoisonError, RwLock},
-    task::{Context, Poll},
-};
-use tower_service::Service;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// A model, ready to be called.
 pub(crate) struct Target {
@@ -174,16 +170,8 @@ impl Door {
     }
 }
 
-impl Service<Call> for Door {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
+impl Serve for Door {
+    fn serve(&self, call: Call) -> Answering {
         self.target().call(call)
     }
 }

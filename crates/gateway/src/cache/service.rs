@@ -7,21 +7,12 @@ use super::{
     shelf::{Kept, Shelf},
 };
 use crate::{
-    call::{Answering, Call, Stack},
+    call::{Answering, Call, Serve, Stack},
     policy::SemanticRule,
 };
-use bedplate_core::port::{
-    clock::Clock,
-    model::{Answer, ModelError},
-    records::CacheUse,
-};
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use bedplate_core::port::{clock::Clock, model::Answer, records::CacheUse};
+use std::{sync::Arc, time::Duration};
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// Gives replies of a route again.
 #[derive(Clone)]
@@ -47,16 +38,8 @@ pub(crate) struct CacheService {
     inner: Stack,
 }
 
-impl Service<Call> for CacheService {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
+impl Serve for CacheService {
+    fn serve(&self, call: Call) -> Answering {
         let Self { layer, inner } = self.clone();
         Box::pin(async move {
             let control = call.caller.cache;

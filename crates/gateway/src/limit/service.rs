@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     budget::Alerts,
-    call::{Answering, Call, Stack},
+    call::{Answering, Call, Serve, Stack},
     policy::BudgetAction,
     route::bind::BindLayer,
     watch::{End, Watcher, watched},
@@ -16,17 +16,15 @@ use bedplate_core::{
     port::{
         clock::Clock,
         ledger::{Ledger, Reservation, ReserveError},
-        model::{Answer, ModelError, ModelErrorKind, RateLimits},
+        model::{ModelError, ModelErrorKind, RateLimits},
     },
     time::Timestamp,
 };
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
 };
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// The stacks below this layer, by route: where a budget that is used up sends its calls.
 pub(crate) type Fallbacks = Arc<OnceLock<HashMap<String, Stack>>>;
@@ -61,16 +59,8 @@ pub(crate) struct LimitService {
     inner: Stack,
 }
 
-impl Service<Call> for LimitService {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
+impl Serve for LimitService {
+    fn serve(&self, call: Call) -> Answering {
         let Self { layer, inner } = self.clone();
         Box::pin(async move {
             let mut demands = layer.rules.demands(&call, (layer.price)())?;

@@ -5,7 +5,7 @@ use super::{
     config::AdmissionConfig,
     queue::{Class, FairQueue},
 };
-use crate::call::{Answering, Call, Stack};
+use crate::call::{Answering, Call, Serve, Stack};
 use bedplate_core::port::{
     Priority,
     clock::Clock,
@@ -18,18 +18,15 @@ use futures::{
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// Lets so many calls through at once.
 #[derive(Clone)]
 pub(crate) struct AdmissionLayer(Arc<Gate>);
 
 /// See [`AdmissionLayer`].
-#[derive(Clone)]
 pub(crate) struct Admission {
     gate: Arc<Gate>,
     inner: Stack,
@@ -71,16 +68,8 @@ impl Layer<Stack> for AdmissionLayer {
     }
 }
 
-impl Service<Call> for Admission {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
+impl Serve for Admission {
+    fn serve(&self, call: Call) -> Answering {
         let (gate, inner) = (Arc::clone(&self.gate), self.inner.clone());
         Box::pin(async move {
             let place = gate.enter(&call).await?;

@@ -1,20 +1,14 @@
 //! A route that is bound to a jurisdiction: all its calls are, and those of routes below it.
 
-use crate::call::{Answering, Call, Stack};
-use bedplate_core::port::model::{Answer, ModelError};
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
+use crate::call::{Answering, Call, Serve, Stack};
+use std::sync::Arc;
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// Binds calls to a jurisdiction besides those that they are bound to already.
 #[derive(Clone)]
 pub(crate) struct BindLayer(Arc<str>);
 
 /// See [`BindLayer`].
-#[derive(Clone)]
 pub(crate) struct Bind {
     jurisdiction: Arc<str>,
     inner: Stack,
@@ -34,16 +28,8 @@ impl Layer<Stack> for BindLayer {
     }
 }
 
-impl Service<Call> for Bind {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut call: Call) -> Answering {
+impl Serve for Bind {
+    fn serve(&self, mut call: Call) -> Answering {
         if !call.within.contains(&self.jurisdiction) {
             call.within = call.within.iter().cloned().chain([Arc::clone(&self.jurisdiction)]).collect();
         }

@@ -9,16 +9,11 @@ use super::{
     routed::nobody,
     spent::Spent,
 };
-use crate::call::{Answering, Call};
+use crate::call::{Answering, Call, Serve};
 use bedplate_core::port::model::{Answer, ModelError};
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
-use tower_service::Service;
+use std::sync::Arc;
 
 /// See the module.
-#[derive(Clone)]
 pub(crate) struct Cascade(pub(crate) Arc<Tiers>);
 
 /// The tiers of a cascade, with what each but the last must pass, and the fallbacks of the last.
@@ -32,16 +27,8 @@ pub(crate) struct Tiers {
     pub(crate) last: Arc<Pursuit>,
 }
 
-impl Service<Call> for Cascade {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
+impl Serve for Cascade {
+    fn serve(&self, call: Call) -> Answering {
         Box::pin(Arc::clone(&self.0).answer(call))
     }
 }

@@ -7,7 +7,7 @@ use super::{
     pursue::Pursuit,
     residency::{Candidates, Leg},
 };
-use crate::call::{Answering, Call, Stack};
+use crate::call::{Answering, Call, Serve, Stack};
 use bedplate_core::{
     message::{Message, StopReason},
     port::model::{Answer, ModelError, ModelEvent, ModelReply, ModelRequest},
@@ -17,18 +17,15 @@ use futures::StreamExt;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
     time::Duration,
 };
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// Answers by rule when what is below fails.
 #[derive(Clone)]
 pub(crate) struct DegradeLayer(Arc<Rules>);
 
 /// See [`DegradeLayer`].
-#[derive(Clone)]
 pub(crate) struct Degrade {
     rules: Arc<Rules>,
     inner: Stack,
@@ -67,16 +64,8 @@ impl Layer<Stack> for DegradeLayer {
     }
 }
 
-impl Service<Call> for Degrade {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
+impl Serve for Degrade {
+    fn serve(&self, call: Call) -> Answering {
         Box::pin(answer(Arc::clone(&self.rules), self.inner.clone(), call))
     }
 }

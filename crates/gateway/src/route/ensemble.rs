@@ -10,21 +10,16 @@ use super::{
     routed::nobody,
     spent::Spent,
 };
-use crate::call::{Answering, Call};
+use crate::call::{Answering, Call, Serve};
 use bedplate_core::{
     message::{ContentBlock, Message},
     port::model::{Answer, ModelError, ModelReply, ModelRequest, ToolChoice},
 };
 use futures::{StreamExt, stream::FuturesUnordered};
 use serde_json::Value;
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
-use tower_service::Service;
+use std::sync::Arc;
 
 /// See the module.
-#[derive(Clone)]
 pub(crate) struct Ensemble(pub(crate) Arc<Members>);
 
 /// Who is asked, and how one answer is made.
@@ -47,16 +42,8 @@ struct Vote {
 /// How much of an answer a judge is shown, in bytes.
 const SHOWN: usize = 16 << 10;
 
-impl Service<Call> for Ensemble {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
+impl Serve for Ensemble {
+    fn serve(&self, call: Call) -> Answering {
         Box::pin(Arc::clone(&self.0).answer(call))
     }
 }

@@ -7,16 +7,11 @@ use super::{
     residency::{Candidate, Candidates, Leg},
     resume::resuming,
 };
-use crate::call::{Answering, Call};
+use crate::call::{Answering, Call, Serve};
 use bedplate_core::port::model::{Answer, ModelError, ModelErrorKind};
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
-use tower_service::Service;
+use std::sync::Arc;
 
 /// See the module.
-#[derive(Clone)]
 pub(crate) struct Routed(pub(crate) Arc<Route>);
 
 /// The parts of such a route.
@@ -34,16 +29,8 @@ pub(crate) struct Route {
     pub(crate) plain: bool,
 }
 
-impl Service<Call> for Routed {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
+impl Serve for Routed {
+    fn serve(&self, call: Call) -> Answering {
         Box::pin(Arc::clone(&self.0).answer(call))
     }
 }

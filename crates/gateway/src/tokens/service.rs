@@ -2,17 +2,13 @@
 
 use super::{fit::truncate, mark::mark};
 use crate::{
-    call::{Answering, Call, Stack},
+    call::{Answering, Call, Serve, Stack},
     policy::Overflow,
     route::residency::Leg,
 };
-use bedplate_core::port::model::{Answer, ModelError, ModelErrorKind};
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
+use bedplate_core::port::model::{ModelError, ModelErrorKind};
+use std::sync::Arc;
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// Providers whose prompt cache is used by markers in the request; others cache on their own.
 const MARKED: [&str; 2] = ["anthropic", "bedrock"];
@@ -33,22 +29,13 @@ impl Layer<Stack> for TokenLayer {
     }
 }
 
-#[derive(Clone)]
 pub(crate) struct TokenService {
     layer: TokenLayer,
     inner: Stack,
 }
 
-impl Service<Call> for TokenService {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
+impl Serve for TokenService {
+    fn serve(&self, call: Call) -> Answering {
         match self.layer.prepared(call) {
             Ok(call) => self.inner.serve(call),
             Err(error) => Box::pin(std::future::ready(Err(error))),
