@@ -1,6 +1,7 @@
 // The routes of the project, the models behind them, and how each model does now.
 
 import { get } from "../api.js";
+import { repeated } from "../parts/again.js";
 import { fill, h, sync, text } from "../parts/dom.js";
 import { empty } from "../parts/empty.js";
 import { count, duration } from "../parts/format.js";
@@ -22,9 +23,6 @@ const BREAKER = { closed: ["quiet", "Takes calls"], open: ["bad", "Left alone, i
 
 /** @param {HTMLElement} root @returns {import('../types').View} */
 export function health(root) {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  let over = false;
   const body = h("tbody");
   const names = [[null, "Model of the project"], [null, "Provider"], [null, "State"], ["num", "Failing"], ["num", "First token"], ["num", "Under way"], [null, "Last error"]];
   const targets = h("section", { hidden: true }, h("h2", null, "Models"), h("p", "dim small", "What this server saw of each since it was started; the last calls count most."),
@@ -33,20 +31,17 @@ export function health(root) {
   const note = h("div");
   root.append(h("div", "pad health", note, targets, routes));
 
-  async function read() {
-    clearTimeout(timer);
+  const state = repeated(async () => {
     try {
       const found = await get("/v1/targets");
-      if (over) return;
+      if (state.over) return;
       targets.hidden = false;
       note.replaceChildren();
       sync(body, /** @type {Target[]} */ (found.targets), ({ name }) => name, line);
     } catch (error) {
-      if (over) return;
-      if (!body.childElementCount) fill(note, failure(error, () => void read()));
+      if (!state.over && !body.childElementCount) fill(note, failure(error, () => void state.now()));
     }
-    if (!document.hidden) timer = setTimeout(() => void read(), EVERY);
-  }
+  }, EVERY);
 
   /** @param {Target} target */
   function line(target) {
@@ -89,16 +84,7 @@ export function health(root) {
     }
   }
 
-  const onVisible = () => !document.hidden && void read();
-  document.addEventListener("visibilitychange", onVisible);
-  void read();
+  void state.now();
   void readRoutes();
-  return {
-    title: "Routes and health",
-    leave() {
-      over = true;
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", onVisible);
-    },
-  };
+  return { title: "Routes and health", leave: state.stop };
 }

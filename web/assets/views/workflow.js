@@ -1,6 +1,7 @@
 // One workflow: its graph, a form to start it, its executions, and its text to change.
 
 import { get, path, postWith, query } from "../api.js";
+import { repeated } from "../parts/again.js";
 import { button, fill, h, sync, text } from "../parts/dom.js";
 import { duration, when } from "../parts/format.js";
 import { graph, parse, stateOf } from "../parts/graph.js";
@@ -26,10 +27,7 @@ export function workflow(root, address, shell, head) {
   const name = address.parts[1] ?? "";
   shell.title(name);
   let limit = 20;
-  let left = false;
   let chosen = "";
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
   const note = h("div", null, h("p", "line dim", "Opening…"));
   const title = h("h2", "run-title", name);
   const about = h("p", "dim");
@@ -39,7 +37,7 @@ export function workflow(root, address, shell, head) {
   const none = h("p", "dim", "None yet.");
   const more = button("Show more", () => {
     limit = Math.min(limit + 50, 200);
-    void executions();
+    void executions.now();
   }, { hidden: true });
   const form = starter();
   const pen = h("div");
@@ -59,14 +57,14 @@ export function workflow(root, address, shell, head) {
   async function open() {
     try {
       detail = await get(path("v1", "workflows", name));
-      if (left || !detail) return;
+      if (executions.over || !detail) return;
       note.replaceChildren();
       all.hidden = false;
       show(detail);
       if (address.query.has("edit") && detail.editable) await turn(true);
-      void executions();
+      void executions.now();
     } catch (error) {
-      if (!left) fill(note, failure(error, () => void open()));
+      if (!executions.over) fill(note, failure(error, () => void open()));
     }
   }
 
@@ -154,11 +152,10 @@ export function workflow(root, address, shell, head) {
     };
   }
 
-  async function executions() {
-    clearTimeout(timer);
+  const executions = repeated(async () => {
     try {
       const page = await get(query("/v1/executions", { workflow: name, limit }));
-      if (left) return;
+      if (executions.over) return;
       sync(body, page.executions, (/** @type {Summary} */ one) => one.id, line);
       list.hidden = !page.executions.length;
       none.hidden = !list.hidden;
@@ -166,8 +163,7 @@ export function workflow(root, address, shell, head) {
     } catch {
       // What was read stays; the line about the connection says the rest.
     }
-    if (!document.hidden && !left) timer = setTimeout(() => void executions(), EVERY);
-  }
+  }, EVERY);
 
   /** @param {Summary} one */
   function line(one) {
@@ -186,16 +182,12 @@ export function workflow(root, address, shell, head) {
     return { el, update };
   }
 
-  const onVisible = () => !document.hidden && detail && void executions();
-  document.addEventListener("visibilitychange", onVisible);
   void open();
   return {
     title: name,
     leave() {
-      left = true;
       editing?.leave();
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", onVisible);
+      executions.stop();
     },
     key: (event) => step(event, body, "a"),
   };

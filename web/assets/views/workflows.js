@@ -1,6 +1,7 @@
 // The workflows of the project and of the API: a table, newest execution beside each.
 
 import { get, path, send } from "../api.js";
+import { repeated } from "../parts/again.js";
 import { dialog } from "../parts/dialog.js";
 import { button, fill, h, sync, text } from "../parts/dom.js";
 import { empty } from "../parts/empty.js";
@@ -30,30 +31,24 @@ const FIRST = `{
  * @returns {import('../types').View}
  */
 export function workflows(root, _address, shell, head) {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  let left = false;
   const body = h("tbody");
   const table = h("table", { class: "runs workflows", hidden: true }, h("thead", null, h("tr", null, ...["Name", "What it does", "States", "Kind", "Running", "Last"].map((name) => h("th", name === "States" || name === "Running" ? "num" : null, name)))), body);
   const note = h("div", null, h("p", "line dim", "Opening…"));
   root.append(h("div", "pad", table, note));
   fill(head, button("New workflow", () => create(shell), {}, icon("plus"), h("span", null, "New workflow")));
 
-  async function refresh() {
-    clearTimeout(timer);
+  const all = repeated(async () => {
     try {
       const found = await get("/v1/workflows");
-      if (left) return;
+      if (all.over) return;
       sync(body, found.workflows, (/** @type {Workflow} */ one) => one.name, line);
       table.hidden = !found.workflows.length;
       if (found.workflows.length) note.replaceChildren();
       else fill(note, empty("workflows", "No workflows in this project", "A workflow is a file in the Amazon States Language. Put this into workflows/hello.asl.json:", FIRST));
     } catch (error) {
-      if (left) return;
-      if (!body.childElementCount) fill(note, failure(error, () => void refresh()));
+      if (!all.over && !body.childElementCount) fill(note, failure(error, () => void all.now()));
     }
-    if (!document.hidden) timer = setTimeout(() => void refresh(), EVERY);
-  }
+  }, EVERY);
 
   /** @param {Workflow} workflow */
   function line(workflow) {
@@ -82,16 +77,10 @@ export function workflows(root, _address, shell, head) {
     return { el, update };
   }
 
-  const onVisible = () => !document.hidden && void refresh();
-  document.addEventListener("visibilitychange", onVisible);
-  void refresh();
+  void all.now();
   return {
     title: "Workflows",
-    leave() {
-      left = true;
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", onVisible);
-    },
+    leave: all.stop,
     key: (event) => step(event, body, "td:first-child a"),
   };
 }
