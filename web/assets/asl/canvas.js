@@ -108,29 +108,39 @@ export function canvas(draft, shell) {
     const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
     line.setAttribute("class", "stretch");
     svg.append(line);
-    const move = (/** @type {PointerEvent} */ event) => {
+    follow((event) => {
       const to = place(event);
       line.setAttribute("d", `M${begin.x} ${begin.y}L${to.x} ${to.y}`);
-      aim(event);
-    };
+      return true;
+    }, (_, target) => {
+      line.remove();
+      if (target && target !== name) link(name, target);
+    });
+  }
+
+  /**
+   * Follows the pointer until it is let go, and marks the state below it.
+   * @param {(event: PointerEvent) => boolean} move returns whether there is something to let go
+   * @param {(event: PointerEvent, target: string | undefined) => void} drop with the state that it was let go over
+   */
+  function follow(move, drop) {
     /** @type {Element | null} */
     let over = null;
-    const aim = (/** @type {PointerEvent} */ event) => {
+    const moved = (/** @type {PointerEvent} */ event) => {
+      if (!move(event)) return;
       const next = faceAt(event);
       if (over !== next) over?.classList.remove("aim");
       next?.classList.add("aim");
       over = next;
     };
     const end = (/** @type {PointerEvent} */ event) => {
-      window.removeEventListener("pointermove", move);
+      window.removeEventListener("pointermove", moved);
       window.removeEventListener("pointerup", end);
       window.removeEventListener("pointercancel", end);
-      line.remove();
       over?.classList.remove("aim");
-      const target = event.type === "pointerup" ? faceAt(event)?.dataset.state : undefined;
-      if (target && target !== name) link(name, target);
+      drop(event, event.type === "pointerup" ? faceAt(event)?.dataset.state : undefined);
     };
-    window.addEventListener("pointermove", move);
+    window.addEventListener("pointermove", moved);
     window.addEventListener("pointerup", end);
     window.addEventListener("pointercancel", end);
   }
@@ -151,10 +161,8 @@ export function canvas(draft, shell) {
       if (down.button) return;
       /** @type {HTMLElement | null} */
       let ghost = null;
-      /** @type {Element | null} */
-      let over = null;
-      const move = (/** @type {PointerEvent} */ event) => {
-        if (!ghost && Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) < DRAG) return;
+      follow((event) => {
+        if (!ghost && Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) < DRAG) return false;
         if (!ghost) {
           ghost = document.createElement("div");
           ghost.className = "ghost";
@@ -162,25 +170,13 @@ export function canvas(draft, shell) {
           document.body.append(ghost);
         }
         ghost.style.translate = `${event.clientX + 8}px ${event.clientY + 8}px`;
-        const next = faceAt(event);
-        if (over !== next) over?.classList.remove("aim");
-        next?.classList.add("aim");
-        over = next;
-      };
-      const end = (/** @type {PointerEvent} */ event) => {
-        window.removeEventListener("pointermove", move);
-        window.removeEventListener("pointerup", end);
-        window.removeEventListener("pointercancel", end);
-        over?.classList.remove("aim");
+        return true;
+      }, (event, target) => {
         if (!ghost) return;
         ghost.remove();
-        const target = event.type === "pointerup" ? faceAt(event)?.dataset.state : undefined;
         if (target) place(type, target);
         else if (event.type === "pointerup" && document.elementFromPoint(event.clientX, event.clientY)?.closest(".canvas")) place(type);
-      };
-      window.addEventListener("pointermove", move);
-      window.addEventListener("pointerup", end);
-      window.addEventListener("pointercancel", end);
+      });
     });
   }
 

@@ -111,7 +111,7 @@ export function latency(root, address, shell) {
     const line = (/** @type {CostRow} */ row) => {
       const value = row[param];
       return h("tr", null, h("td", "strong name", value ? button(`Only ${name(row)}`, () => bar.with(param, value), { class: "as-link" }, name(row)) : name(row), more?.(row) ? h("span", "dim plain", ` ${more(row)}`) : null),
-        h("td", "num", count(row.calls)), h("td", row.errors ? "num bad" : "num dim", row.errors ? toErrors(part(row), { [param]: value }) : "–"),
+        h("td", "num", count(row.calls)), h("td", row.errors ? "num bad" : "num dim", row.errors ? h("a", { class: "bad", href: failed({ [param]: value }) }, part(row)) : "–"),
         ...three(row.first_token_ms), ...three(row.latency_ms), h("td", "num", money(row.cost_usd)), h("td", "num", row.cost_usd ? money((1000 * row.cost_usd) / row.calls) : "–"));
     };
     return h("div", "scroll", h("table", "sums-table grouped", h("thead", null,
@@ -120,9 +120,9 @@ export function latency(root, address, shell) {
       h("tbody", null, ...rows.toSorted((a, b) => b.calls - a.calls).map(line))));
   }
 
-  /** @param {string} words @param {Record<string, string | null>} more */
-  function toErrors(words, more) {
-    return h("a", { class: "bad", href: query("/models", { from: state.from === "7d" ? "" : state.from, to: state.to, ...state.filter, error: state.filter.error ?? "any", ...more }) }, words);
+  /** Returns the address of the failed calls that are looked at here. @param {Record<string, string | null>} more */
+  function failed(more) {
+    return query("/models", { from: state.from === "7d" ? "" : state.from, to: state.to, ...state.filter, error: state.filter.error ?? "any", ...more });
   }
 
   /** @param {import('../types').Costs} kinds */
@@ -133,7 +133,7 @@ export function latency(root, address, shell) {
       h("tbody", null, ...lines.map(({ kind, list, count: calls }) => {
         const length = h("i");
         length.style.setProperty("--span", String(calls / Math.max(1, total.calls)));
-        return h("tr", null, h("td", "strong name", h("a", { href: query("/models", { from: state.from === "7d" ? "" : state.from, to: state.to, ...state.filter, error: kind }) }, errorWord(kind))), h("td", "num", count(calls)), h("td", "share", h("span", "bar", length)),
+        return h("tr", null, h("td", "strong name", h("a", { href: failed({ error: kind }) }, errorWord(kind))), h("td", "num", count(calls)), h("td", "share", h("span", "bar", length)),
           h("td", "dim", list.toSorted((a, b) => b.calls - a.calls).map((row) => row.route).join(", ")), h("td", "dim advice", ERRORS[kind] ? `${ERRORS[kind][0]}. ${ERRORS[kind][1]}` : ""));
       }))));
   }
