@@ -26,6 +26,7 @@ pub mod raw;
 mod reply;
 pub mod sse;
 mod stream;
+mod tools;
 
 pub use decode::decode;
 pub use error::{DecodeError, EncodeError};

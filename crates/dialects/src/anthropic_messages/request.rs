@@ -10,6 +10,7 @@ use crate::{
     DecodeError, EncodeError, NameMap,
     json::{self, TextOr},
     normalise, output, params,
+    tools::{check_choice, empty_schema, placeholder},
 };
 use bedplate_core::{
     message::{ContentBlock, Message, Role},
@@ -244,20 +245,12 @@ fn tools_out(
     request: &ModelRequest,
     names: &NameMap,
 ) -> Result<(Vec<wire::Tool>, Option<wire::ToolChoice>), EncodeError> {
+    check_choice(request)?;
+    if request.tools.is_empty() {
+        let instead = |tool| (vec![tool_out(&tool, names)], Some(choice("none", None)));
+        return Ok(placeholder(request).map(instead).unwrap_or_default());
+    }
     let mut tools: Vec<wire::Tool> = request.tools.iter().map(|tool| tool_out(tool, names)).collect();
-    if let ToolChoice::Tool(name) = &request.tool_choice
-        && !request.tools.iter().any(|tool| tool.name == *name)
-    {
-        return Err(EncodeError::UnknownTool(name.clone()));
-    }
-    if tools.is_empty() {
-        let in_history = |block: &ContentBlock| matches!(block, ContentBlock::ToolUse(_) | ContentBlock::ToolResult(_));
-        return Ok(if request.messages.iter().flat_map(|message| &message.content).any(in_history) {
-            (vec![placeholder()], Some(choice("none", None)))
-        } else {
-            (Vec::new(), None)
-        });
-    }
     if let (Some(ContentBlock::CachePoint), Some(last)) = (request.system.first(), tools.last_mut()) {
         last.cache_control = Some(CacheControl::ephemeral());
     }
@@ -273,22 +266,6 @@ fn tools_out(
 
 fn choice(kind: &str, name: Option<&str>) -> wire::ToolChoice {
     wire::ToolChoice { kind: kind.into(), name: name.map(str::to_owned), disable_parallel_tool_use: None }
-}
-
-/// Stands in for tools that a conversation used and that are no longer on offer: without any tool, models of this
-/// dialect refuse a history with calls in it.
-fn placeholder() -> wire::Tool {
-    wire::Tool {
-        kind: None,
-        name: "no_tool".into(),
-        description: Some("No tool is available.".into()),
-        input_schema: Some(empty_schema()),
-        cache_control: None,
-    }
-}
-
-fn empty_schema() -> Value {
-    json!({"type": "object", "properties": {}})
 }
 
 fn tool_out(tool: &ToolSpec, names: &NameMap) -> wire::Tool {

@@ -10,6 +10,7 @@ use crate::{
     DecodeError, EncodeError, NameMap,
     anthropic_messages::{self, seal},
     json, normalise, output, params,
+    tools::{check_choice, placeholder},
 };
 use bedplate_core::{
     message::{ContentBlock, Message, Role},
@@ -204,37 +205,21 @@ fn system_out(request: &ModelRequest) -> Vec<SystemBlock> {
 }
 
 fn tools_out(request: &ModelRequest, names: &NameMap) -> Result<Option<ToolConfig>, EncodeError> {
-    let tool_choice = match &request.tool_choice {
-        ToolChoice::Auto => None,
-        ToolChoice::Any => Some(wire::ToolChoice::Any(Nothing {})),
-        ToolChoice::Tool(name) if request.tools.iter().any(|tool| tool.name == *name) => {
-            Some(wire::ToolChoice::Tool(wire::ToolName { name: names.wire(name).to_owned() }))
-        }
-        ToolChoice::Tool(name) => return Err(EncodeError::UnknownTool(name.clone())),
-        ToolChoice::None => return Ok(placeholder(request)),
-    };
-    if request.tools.is_empty() {
-        return Ok(placeholder(request));
+    check_choice(request)?;
+    if request.tools.is_empty() || request.tool_choice == ToolChoice::None {
+        let instead = |tool| ToolConfig { tools: vec![tool_out(&tool, names)], tool_choice: None };
+        return Ok(placeholder(request).map(instead));
     }
+    let tool_choice = match &request.tool_choice {
+        ToolChoice::Auto | ToolChoice::None => None,
+        ToolChoice::Any => Some(wire::ToolChoice::Any(Nothing {})),
+        ToolChoice::Tool(name) => Some(wire::ToolChoice::Tool(wire::ToolName { name: names.wire(name).to_owned() })),
+    };
     let mut tools: Vec<Tool> = request.tools.iter().map(|tool| tool_out(tool, names)).collect();
     if request.system.first() == Some(&ContentBlock::CachePoint) {
         tools.push(Tool::CachePoint(CachePoint::here()));
     }
     Ok(Some(ToolConfig { tools, tool_choice }))
-}
-
-/// Stands in for tools that a conversation used and that are not on offer: without any tool, Converse refuses a history
-/// with calls in it.
-fn placeholder(request: &ModelRequest) -> Option<ToolConfig> {
-    let in_history = |block: &ContentBlock| matches!(block, ContentBlock::ToolUse(_) | ContentBlock::ToolResult(_));
-    request.messages.iter().flat_map(|message| &message.content).any(in_history).then(|| {
-        let tool = ToolSpec {
-            name: "no_tool".into(),
-            description: "No tool is available.".into(),
-            input_schema: json!({"type": "object", "properties": {}}),
-        };
-        ToolConfig { tools: vec![tool_out(&tool, &NameMap::default())], tool_choice: None }
-    })
 }
 
 fn tool_out(tool: &ToolSpec, names: &NameMap) -> Tool {

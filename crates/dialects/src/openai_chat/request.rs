@@ -9,14 +9,13 @@ use crate::{
     DecodeError, EncodeError, NameMap,
     json::{self, TextOr},
     media::{parse_data_url, text_of, url_of},
-    normalise, output, params,
+    normalise, output, params, tools,
 };
 use bedplate_core::{
     message::{ContentBlock, Message, Role, Source, ToolResult, ToolResultContent},
     port::model::{ModelParams, ModelRequest, ToolChoice},
     tool::ToolSpec,
 };
-use serde_json::json;
 use std::sync::Arc;
 
 /// How servers of the dialect differ.
@@ -275,16 +274,16 @@ fn tool_out(tool: &ToolSpec, names: &NameMap) -> wire::Tool {
 
 fn tool_choice_out(request: &ModelRequest, names: &NameMap) -> Result<Option<wire::ToolChoice>, EncodeError> {
     let mode = |word: &str| Ok(Some(wire::ToolChoice::Mode(word.to_owned())));
+    tools::check_choice(request)?;
     match &request.tool_choice {
-        _ if request.tools.is_empty() && !matches!(request.tool_choice, ToolChoice::Tool(_)) => Ok(None),
+        _ if request.tools.is_empty() => Ok(None),
         ToolChoice::Auto => Ok(None),
         ToolChoice::Any => mode("required"),
         ToolChoice::None => mode("none"),
-        ToolChoice::Tool(name) if request.tools.iter().any(|tool| tool.name == *name) => {
+        ToolChoice::Tool(name) => {
             let function = wire::FunctionName { name: names.wire(name).to_owned() };
             Ok(Some(wire::ToolChoice::Function { kind: "function".into(), function }))
         }
-        ToolChoice::Tool(name) => Err(EncodeError::UnknownTool(name.clone())),
     }
 }
 
@@ -297,12 +296,7 @@ fn tool_choice_in(choice: Option<wire::ToolChoice>) -> Result<ToolChoice, Decode
         Some(wire::ToolChoice::Function { kind, .. }) => {
             Err(DecodeError::new("tool_choice.type", format!("`{kind}` has no meaning here")))
         }
-        Some(wire::ToolChoice::Mode(mode)) => match mode.as_str() {
-            "auto" => Ok(ToolChoice::Auto),
-            "required" | "any" => Ok(ToolChoice::Any),
-            "none" => Ok(ToolChoice::None),
-            other => Err(DecodeError::new("tool_choice", format!("unknown mode `{other}`"))),
-        },
+        Some(wire::ToolChoice::Mode(word)) => tools::choice_of_word(&word),
     }
 }
 
@@ -311,7 +305,7 @@ fn tool_in_spec((index, tool): (usize, wire::Tool)) -> Result<ToolSpec, DecodeEr
         Some(function) if tool.kind == "function" => Ok(ToolSpec {
             name: function.name,
             description: function.description.unwrap_or_default(),
-            input_schema: function.parameters.unwrap_or_else(|| json!({"type": "object", "properties": {}})),
+            input_schema: function.parameters.unwrap_or_else(tools::empty_schema),
         }),
         _ => {
             Err(DecodeError::new(format!("tools[{index}]"), format!("a tool of type `{}` is not supported", tool.kind)))

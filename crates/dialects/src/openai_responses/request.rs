@@ -9,6 +9,7 @@ use crate::{
     DecodeError, EncodeError, NameMap,
     json::{self, TextOr},
     normalise, output, params,
+    tools::{check_choice, choice_of_word, empty_schema},
 };
 use bedplate_core::{
     message::ContentBlock,
@@ -257,10 +258,7 @@ fn tool_in((index, tool): (usize, wire::Tool)) -> Result<ToolSpec, DecodeError> 
     Ok(ToolSpec {
         name,
         description: tool.description.unwrap_or_default(),
-        input_schema: tool
-            .parameters
-            .filter(|schema| !schema.is_null())
-            .unwrap_or_else(|| json!({"type": "object", "properties": {}})),
+        input_schema: tool.parameters.filter(|schema| !schema.is_null()).unwrap_or_else(empty_schema),
     })
 }
 
@@ -279,14 +277,14 @@ fn tool_out(tool: &ToolSpec, names: &NameMap) -> wire::Tool {
 fn tool_choice_in(choice: Option<wire::ToolChoice>, tools: &mut Vec<ToolSpec>) -> Result<ToolChoice, DecodeError> {
     match choice {
         None => Ok(ToolChoice::Auto),
-        Some(wire::ToolChoice::Mode(mode)) => mode_in(&mode),
+        Some(wire::ToolChoice::Mode(word)) => choice_of_word(&word),
         Some(wire::ToolChoice::Function { kind, name: Some(name), .. }) if kind == "function" => {
             Ok(ToolChoice::Tool(name))
         }
         Some(wire::ToolChoice::Function { kind, mode, tools: allowed, .. }) if kind == "allowed_tools" => {
             let allowed = allowed.unwrap_or_default();
             tools.retain(|tool| allowed.iter().any(|allowed| allowed["name"] == tool.name.as_str()));
-            mode_in(mode.as_deref().unwrap_or("auto"))
+            choice_of_word(mode.as_deref().unwrap_or("auto"))
         }
         Some(wire::ToolChoice::Function { kind, .. }) => {
             Err(DecodeError::new("tool_choice.type", format!("`{kind}` has no meaning here")))
@@ -294,26 +292,17 @@ fn tool_choice_in(choice: Option<wire::ToolChoice>, tools: &mut Vec<ToolSpec>) -
     }
 }
 
-fn mode_in(mode: &str) -> Result<ToolChoice, DecodeError> {
-    match mode {
-        "auto" => Ok(ToolChoice::Auto),
-        "required" | "any" => Ok(ToolChoice::Any),
-        "none" => Ok(ToolChoice::None),
-        other => Err(DecodeError::new("tool_choice", format!("unknown mode `{other}`"))),
-    }
-}
-
 fn tool_choice_out(request: &ModelRequest, names: &NameMap) -> Result<Option<wire::ToolChoice>, EncodeError> {
     let mode = |word: &str| Ok(Some(wire::ToolChoice::Mode(word.to_owned())));
+    check_choice(request)?;
     match &request.tool_choice {
-        ToolChoice::Tool(name) if request.tools.iter().any(|tool| tool.name == *name) => {
-            let name = Some(names.wire(name).to_owned());
-            Ok(Some(wire::ToolChoice::Function { kind: "function".into(), name, mode: None, tools: None }))
-        }
-        ToolChoice::Tool(name) => Err(EncodeError::UnknownTool(name.clone())),
         _ if request.tools.is_empty() => Ok(None),
         ToolChoice::Auto => Ok(None),
         ToolChoice::Any => mode("required"),
         ToolChoice::None => mode("none"),
+        ToolChoice::Tool(name) => {
+            let name = Some(names.wire(name).to_owned());
+            Ok(Some(wire::ToolChoice::Function { kind: "function".into(), name, mode: None, tools: None }))
+        }
     }
 }
