@@ -4,7 +4,7 @@ use crate::{
     converse,
     support::{DIALECTS, assert_well_formed, decode, encode, render, reply_of, whole},
 };
-use bedplate_core::port::model::ModelRequest;
+use bedplate_core::port::model::{ModelEvent, ModelRequest};
 use bedplate_dialects::{anthropic_messages, bedrock_converse, openai_chat, openai_responses};
 use serde_json::Value;
 use std::{fmt::Write, fs, path::PathBuf};
@@ -95,21 +95,26 @@ fn a_request_of_any_dialect_is_said_in_every_dialect() {
     }
 }
 
+/// Returns the reply that `events` are, in core form and in every dialect, streamed and whole.
+fn said_everywhere(events: &[ModelEvent]) -> String {
+    assert_well_formed(events);
+    let reply = reply_of(events);
+    let mut out = format!("== core\n{}\n", serde_json::to_string_pretty(&reply).unwrap());
+    for dialect in DIALECTS {
+        let stream = encode(dialect, events);
+        writeln!(out, "== {dialect} streamed\n{}", String::from_utf8(stream).unwrap().trim_end()).unwrap();
+        writeln!(out, "== {dialect} whole\n{}", pretty(&render(dialect, &reply))).unwrap();
+    }
+    writeln!(out, "== converse streamed\n{}", converse::lines(&converse::encode(events))).unwrap();
+    writeln!(out, "== converse whole\n{}", pretty(&converse::render(&reply))).unwrap();
+    out
+}
+
 #[test]
 fn a_stream_of_any_dialect_is_streamed_on_in_every_dialect() {
     for (name, body) in fixtures("streams") {
         let events = decode(dialect_of(&name), &[&body]).unwrap();
-        assert_well_formed(&events);
-        let reply = reply_of(&events);
-        let mut out = format!("== core\n{}\n", serde_json::to_string_pretty(&reply).unwrap());
-        for dialect in DIALECTS {
-            let stream = encode(dialect, &events);
-            writeln!(out, "== {dialect} streamed\n{}", String::from_utf8(stream).unwrap().trim_end()).unwrap();
-            writeln!(out, "== {dialect} whole\n{}", pretty(&render(dialect, &reply))).unwrap();
-        }
-        writeln!(out, "== converse streamed\n{}", converse::lines(&converse::encode(&events))).unwrap();
-        writeln!(out, "== converse whole\n{}", pretty(&converse::render(&reply))).unwrap();
-        insta::assert_snapshot!(format!("stream__{name}"), out);
+        insta::assert_snapshot!(format!("stream__{name}"), said_everywhere(&events));
     }
 }
 
@@ -124,17 +129,7 @@ fn a_stream_of_frames_is_streamed_on_in_every_dialect() {
     for (name, body) in fixtures("frames") {
         let frames = frames(&body);
         let events = converse::decode_lines(&frames).unwrap();
-        assert_well_formed(&events);
-        let reply = reply_of(&events);
-        let mut out = format!("== core\n{}\n", serde_json::to_string_pretty(&reply).unwrap());
-        for dialect in DIALECTS {
-            let stream = encode(dialect, &events);
-            writeln!(out, "== {dialect} streamed\n{}", String::from_utf8(stream).unwrap().trim_end()).unwrap();
-            writeln!(out, "== {dialect} whole\n{}", pretty(&render(dialect, &reply))).unwrap();
-        }
-        writeln!(out, "== converse streamed\n{}", converse::lines(&converse::encode(&events))).unwrap();
-        writeln!(out, "== converse whole\n{}", pretty(&converse::render(&reply))).unwrap();
-        insta::assert_snapshot!(format!("frames__{name}"), out);
+        insta::assert_snapshot!(format!("frames__{name}"), said_everywhere(&events));
         let stop = frames.iter().position(|(kind, _)| kind == "messageStop").unwrap();
         for end in 0..=stop {
             assert!(converse::decode_lines(&frames[..end]).is_err(), "{name} ended before frame {end}");
