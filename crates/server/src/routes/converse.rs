@@ -24,6 +24,7 @@ use bedplate_dialects::{
     bedrock_invoke::{self, Family, nova},
     sse,
 };
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 /// Calls a model with a Converse body and answers in the same form.
@@ -43,9 +44,7 @@ pub(crate) async fn converse(
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
     let watch = Watch::start(&app);
-    let dialect = bedrock_converse::NAME;
-    let Inbound { call, .. } = passing::read(&app, &identity, dialect, Some(&id), body, Vec::new())?;
-    let call = ModelCall { stream: false, ..call };
+    let call = read(&app, &identity, &id, body, false)?;
     let encode = |reply: &ModelReply| bedrock_converse::encode_reply(reply, watch.millis()).to_json();
     Ok(passing::whole(&app, call, encode).await?.response)
 }
@@ -67,11 +66,15 @@ pub(crate) async fn converse_stream(
     RawBody(body): RawBody,
 ) -> Result<Response, ApiError> {
     let watch = Watch::start(&app);
-    let dialect = bedrock_converse::NAME;
-    let Inbound { call, .. } = passing::read(&app, &identity, dialect, Some(&id), body, Vec::new())?;
-    let call = ModelCall { stream: true, ..call };
+    let call = read(&app, &identity, &id, body, true)?;
     let writer = ConverseEvents { encoder: bedrock_converse::Encoder::default(), watch, cut: false };
     passing::streamed(&app, call, writer).await
+}
+
+/// Reads a Converse body, which does not say itself whether its reply is a stream.
+fn read(app: &App, identity: &Identity, id: &str, body: Bytes, stream: bool) -> Result<ModelCall, ApiError> {
+    let Inbound { call, .. } = passing::read(app, identity, bedrock_converse::NAME, Some(id), body, Vec::new())?;
+    Ok(ModelCall { stream, ..call })
 }
 
 /// Calls a model with a body of its family and answers with the stream of its events, each in a `chunk`.
