@@ -23,11 +23,9 @@ use bedplate_catalog::check_name;
 use bedplate_core::{
     id::RunId,
     port::journal::{RunQuery, RunStatus},
-    time::Timestamp,
 };
 use bedplate_runtime::{
     ExecutionStatus, ExecutionSummary, ExecutionView, HistoryQuery, RedriveError, StartExecution, StartExecutionError,
-    TokenError,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -419,82 +417,6 @@ pub(super) async fn view(app: &App, identity: &Identity, id: &str) -> Result<Exe
     if identity.sees(&view.user, &view.machine_name) { Ok(view) } else { Err(runs::unknown()) }
 }
 
-/// Which events of a history.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct HistoryParams {
-    /// Only those after the event of this id, in the page's order.
-    after: Option<u64>,
-    /// How many at most, 1 to 200; default 100.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<usize>,
-    /// Whether the latest comes first.
-    #[serde(default)]
-    reverse: bool,
-}
-
-/// A page of a history.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct HistoryBody {
-    events: Vec<HistoryEventBody>,
-    /// After which event the next page begins; null at the end.
-    next_after: Option<u64>,
-}
-
-/// An event of a history, in the words of Step Functions.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct HistoryEventBody {
-    id: u64,
-    previous_event_id: u64,
-    /// The position of the journal's event that it is: where a fork is cut.
-    seq: u64,
-    /// The branch that it is about: 0 is the execution itself, each branch of a Parallel and each iteration of a Map is
-    /// another.
-    branch: u64,
-    at: String,
-    r#type: String,
-    /// The state that it names.
-    state: Option<String>,
-    /// The event's details; payloads are texts of JSON.
-    #[schema(value_type = Option<Object>)]
-    details: Option<Map<String, Value>>,
-}
-
-/// Pages through an execution's history.
-#[utoipa::path(get, path = "/v1/executions/{id}/history", tag = "workflows",
-    params(("id" = String, Path, description = "The execution"), HistoryParams),
-    responses(
-        (status = 200, description = "A page of the history", body = HistoryBody),
-        (status = "4XX", description = "There is no such execution", body = ErrorBody),
-    )
-)]
-pub(crate) async fn history(
-    State(app): State<App>,
-    identity: Identity,
-    Path(id): Path<String>,
-    Params(params): Params<HistoryParams>,
-) -> Result<Json<HistoryBody>, ApiError> {
-    let view = view(&app, &identity, &id).await?;
-    let query = HistoryQuery { after: params.after, reverse: params.reverse, limit: page_size(params.limit, 100)? };
-    let page = app.runtime().execution_history(&identity.tenant, view.run, query).await.map_err(run_error)?;
-    let next_after = page.events.last().map(|event| event.id).filter(|_| page.more);
-    let events = page.events.into_iter().map(|event| {
-        let details = event.details.map(|(_, details)| details);
-        let name = details.as_ref().and_then(|details| details.get("name")).and_then(Value::as_str);
-        HistoryEventBody {
-            id: event.id,
-            previous_event_id: event.previous_event_id,
-            seq: event.seq,
-            branch: event.branch,
-            at: rfc3339(event.timestamp),
-            state: name.map(ToOwned::to_owned),
-            r#type: event.kind,
-            details,
-        }
-    });
-    Ok(Json(HistoryBody { events: events.collect(), next_after }))
-}
-
 /// Why an execution is stopped.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -550,72 +472,9 @@ pub(crate) async fn redrive(
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
     let key = key.map(|key| identifier("Idempotency-Key", key).map(ToOwned::to_owned)).transpose()?;
     match app.runtime().redrive_execution(&identity.tenant, run, key).await {
-        Ok(Timestamp(_)) => {}
+        Ok(_) => {}
         Err(RedriveError::NotRedrivable(reason)) => return Err(ApiError::conflict("not_redrivable", reason)),
         Err(RedriveError::Run(error)) => return Err(run_error(error)),
     }
     view(&app, &identity, &id).await.map(|view| Json(ExecutionBody::of(&view, false)))
-}
-
-/// What is said of a task.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum TaskWord {
-    /// It ended well with this.
-    #[schema(value_type = Object)]
-    Succeed(Value),
-    /// It failed.
-    Fail {
-        #[serde(default)]
-        error: Option<String>,
-        #[serde(default)]
-        cause: Option<String>,
-    },
-    /// It is alive.
-    Heartbeat(bool),
-}
-
-/// What was said counts.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AcceptedBody {
-    /// Always true.
-    accepted: bool,
-}
-
-/// Says how a task that waits under a token goes.
-#[utoipa::path(post, path = "/v1/executions/{id}/tasks/{token}", tag = "workflows", request_body = TaskWord,
-    params(("id" = String, Path, description = "The execution"), ("token" = String, Path, description = "The token")),
-    responses(
-        (status = 200, description = "It counts", body = AcceptedBody),
-        (status = "4XX", description = "There is no such task, or it is over", body = ErrorBody),
-    )
-)]
-pub(crate) async fn task(
-    State(app): State<App>,
-    identity: Identity,
-    Path((id, token)): Path<(String, String)>,
-    JsonBody(word): JsonBody<TaskWord>,
-) -> Result<Json<AcceptedBody>, ApiError> {
-    let run = view(&app, &identity, &id).await?.run;
-    let unknown = || ApiError::not_found("task_not_found", "no task of this execution has that token");
-    if bedplate_runtime::token_run(&token) != Some(run) {
-        return Err(unknown());
-    }
-    let tenant = &identity.tenant;
-    let said = match word {
-        TaskWord::Succeed(output) => app.runtime().task_succeeded(tenant, &token, Arc::new(output)).await,
-        TaskWord::Fail { error, cause } => {
-            app.runtime().task_failed(tenant, &token, error.map(Into::into), cause.map(Into::into)).await
-        }
-        TaskWord::Heartbeat(false) => {
-            return Err(ApiError::bad_request("invalid_word", "a sign of life is `true`"));
-        }
-        TaskWord::Heartbeat(true) => app.runtime().task_heartbeat(tenant, &token).await,
-    };
-    match said {
-        Ok(()) => Ok(Json(AcceptedBody { accepted: true })),
-        Err(TokenError::Invalid) => Err(unknown()),
-        Err(TokenError::TimedOut) => Err(ApiError::conflict("task_timed_out", "the task is over, or its time is")),
-        Err(TokenError::Run(error)) => Err(run_error(error)),
-    }
 }

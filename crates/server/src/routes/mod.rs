@@ -15,7 +15,9 @@ mod estimate;
 pub(crate) mod event_stream;
 mod events;
 mod execution_forks;
+mod execution_history;
 mod execution_states;
+mod execution_tasks;
 mod executions;
 mod health;
 mod info;
@@ -107,12 +109,12 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(executions::start))
         .routes(routes!(executions::list))
         .routes(routes!(executions::show))
-        .routes(routes!(executions::history))
+        .routes(routes!(execution_history::history))
         .routes(routes!(executions::stop))
         .routes(routes!(executions::redrive))
         .routes(routes!(execution_forks::fork))
         .routes(routes!(execution_forks::replay))
-        .routes(routes!(executions::task))
+        .routes(routes!(execution_tasks::task))
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(models::list))
