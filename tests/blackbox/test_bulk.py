@@ -11,11 +11,12 @@ import time
 import openai
 import pytest
 from harness import name
+from upstreams import Played
 
 ROWS = 60
 
 
-class Upstream:
+class Upstream(Played):
     """A model server that counts which questions it answers; slow, so that a kill falls into the middle.
 
     It answers while `gate` is set, with 503 while it is `away`, and with 17 MiB where the question begins with `huge`.
@@ -25,50 +26,28 @@ class Upstream:
         self.asked, self.lock, self.seconds = [], threading.Lock(), seconds
         self.gate, self.away = threading.Event(), False
         self.gate.set()
-        upstream = self
+        super().__init__()
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                content = body["messages"][-1]["content"]
-                said = content if isinstance(content, str) else content[0]["text"]
-                time.sleep(upstream.seconds)
-                if upstream.away:
-                    self.send_response(503)
-                    self.send_header("content-length", "0")
-                    self.end_headers()
-                    return
-                with upstream.lock:
-                    upstream.asked.append(said)
-                upstream.gate.wait(120)
-                answer = "x" * (17 << 20) if said.startswith("huge") else f"re: {said}"
-                reply = {
-                    "id": "x", "object": "chat.completion", "created": 1, "model": "m",
-                    "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
-                    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-                }
-                chunk = dict(reply, object="chat.completion.chunk",
-                             choices=[{"index": 0, "delta": {"content": answer}, "finish_reason": "stop"}])
-                stream = body.get("stream")
-                text = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n" if stream else json.dumps(reply)
-                self.send_response(200)
-                self.send_header("content-type", "text/event-stream" if stream else "application/json")
-                self.send_header("content-length", str(len(text)))
-                self.end_headers()
-                try:
-                    self.wfile.write(text.encode())
-                except OSError:
-                    pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+    def answer(self, path, body):
+        content = body["messages"][-1]["content"]
+        said = content if isinstance(content, str) else content[0]["text"]
+        time.sleep(self.seconds)
+        if self.away:
+            return 503, "text/plain", ""
+        with self.lock:
+            self.asked.append(said)
+        self.gate.wait(120)
+        answer = "x" * (17 << 20) if said.startswith("huge") else f"re: {said}"
+        reply = {
+            "id": "x", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+        }
+        chunk = dict(reply, object="chat.completion.chunk",
+                     choices=[{"index": 0, "delta": {"content": answer}, "finish_reason": "stop"}])
+        if body.get("stream"):
+            return 200, "text/event-stream", f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n"
+        return 200, "application/json", json.dumps(reply)
 
 
 class Listener:

@@ -2,53 +2,31 @@
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import openai
 import pytest
 from harness import run
 from test_bulk import wait
+from upstreams import Played
 
 
-class Upstream:
+class Upstream(Played):
     """A model server of OpenAI's dialect: chat, embeddings, and a refusal for the model `down`."""
 
-    def __init__(self):
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                """Says nothing."""
-
-            def do_POST(self):  # noqa: N802, the library's name
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                status, kind = 200, "application/json"
-                if body["model"] == "down":
-                    status, text = 500, json.dumps({"error": {"message": "down"}})
-                elif self.path.endswith("/embeddings"):
-                    data = [{"object": "embedding", "index": n, "embedding": [0.5, 0.5]} for n in range(len(body["input"]))]
-                    usage = {"prompt_tokens": 7, "total_tokens": 7}
-                    text = json.dumps({"object": "list", "data": data, "model": "e", "usage": usage})
-                else:
-                    usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
-                    shell = {"id": "x", "created": 1, "model": "m", "usage": usage}
-                    if body.get("stream"):
-                        chunk = shell | {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}
-                        text, kind = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n", "text/event-stream"
-                    else:
-                        choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
-                        text = json.dumps(shell | {"object": "chat.completion", "choices": [choice]})
-                self.send_response(status)
-                self.send_header("content-type", kind)
-                self.send_header("content-length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+    def answer(self, path, body):
+        if body["model"] == "down":
+            return 500, "application/json", json.dumps({"error": {"message": "down"}})
+        if path.endswith("/embeddings"):
+            data = [{"object": "embedding", "index": n, "embedding": [0.5, 0.5]} for n in range(len(body["input"]))]
+            usage = {"prompt_tokens": 7, "total_tokens": 7}
+            return 200, "application/json", json.dumps({"object": "list", "data": data, "model": "e", "usage": usage})
+        usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+        shell = {"id": "x", "created": 1, "model": "m", "usage": usage}
+        if body.get("stream"):
+            chunk = shell | {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}
+            return 200, "text/event-stream", f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n"
+        choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+        return 200, "application/json", json.dumps(shell | {"object": "chat.completion", "choices": [choice]})
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import openai
 import pytest
 from harness import run
 from test_bulk import wait
+from upstreams import Played
 
 EASY = ["opening hours", "delivery time", "shop address", "gift wrapping", "paper size", "phone number"]
 HARD = ["prove the theorem", "derive the integral", "prove the lemma", "derive the bound", "prove by induction", "derive the limit"]
@@ -16,41 +15,24 @@ ITEMS = "apples pears plums figs grapes lemons melons cherries quinces olives da
 CALLS = 240
 
 
-class Upstream:
+class Upstream(Played):
     """Two models: `small` cannot do what is hard and says so; `large` can do everything and costs ten times as much."""
 
     def __init__(self):
         self.asked = []
-        upstream = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                """Says nothing."""
-
-            def do_POST(self):  # noqa: N802, the library's name
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                question = body["messages"][-1]["content"]
-                question = question if isinstance(question, str) else question[0]["text"]
-                upstream.asked.append(body["model"])
-                gives_up = body["model"] == "small" and any(word in question for word in ("prove", "derive"))
-                text = json.dumps({
-                    "id": "x", "object": "chat.completion", "created": 1, "model": body["model"],
-                    "choices": [{"index": 0, "finish_reason": "stop",
-                                 "message": {"role": "assistant", "content": "UNSURE" if gives_up else "The answer."}}],
-                    "usage": {"prompt_tokens": 100, "completion_tokens": 100, "total_tokens": 200},
-                })  # fmt: skip
-                self.send_response(200)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+    def answer(self, path, body):
+        question = body["messages"][-1]["content"]
+        question = question if isinstance(question, str) else question[0]["text"]
+        self.asked.append(body["model"])
+        gives_up = body["model"] == "small" and any(word in question for word in ("prove", "derive"))
+        return 200, "application/json", json.dumps({
+            "id": "x", "object": "chat.completion", "created": 1, "model": body["model"],
+            "choices": [{"index": 0, "finish_reason": "stop",
+                         "message": {"role": "assistant", "content": "UNSURE" if gives_up else "The answer."}}],
+            "usage": {"prompt_tokens": 100, "completion_tokens": 100, "total_tokens": 200},
+        })  # fmt: skip
 
 
 @pytest.fixture(scope="module")

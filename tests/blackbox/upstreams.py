@@ -34,6 +34,40 @@ class Upstream:
         self.server.server_close()
 
 
+class Played:
+    """A model server whose `answer`, given the path and the body, says a status, a media type and a text."""
+
+    def __init__(self):
+        played = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                """Says nothing."""
+
+            def do_POST(self):  # noqa: N802, the library's name
+                status, kind, text = played.answer(self.path, json.loads(self.rfile.read(int(self.headers["content-length"]))))
+                body = text.encode()
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                try:
+                    self.wfile.write(body)
+                except OSError:
+                    # Whoever asked was killed, as some tests do.
+                    pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+    def answer(self, path, body):
+        raise NotImplementedError
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
