@@ -2,9 +2,10 @@
 
 use crate::{
     budget::Alerts,
-    cache::{CacheLayer, Embedder, Embedders, Shelf},
+    cache::{CacheLayer, Shelf},
     call::Stack,
     config::Options,
+    embed::{EmbedWay, Embedder, Embedders},
     http::HttpClient,
     limit::{Fallbacks, LimitLayer, Rules},
     policy::{CacheRule, Overflow, Policy, TokenRule},
@@ -13,10 +14,7 @@ use crate::{
     tokens::TokenLayer,
 };
 use bedplate_core::{agent::Price, port::ledger::Ledger};
-use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
 /// What is put around stacks, and what is remembered of them until all are there.
 pub(crate) struct Control {
@@ -57,7 +55,7 @@ impl Control {
             caches: policy.caches.values().map(shelf).collect(),
             options: options.clone(),
             fallbacks,
-            embedders: Arc::new(OnceLock::new()),
+            embedders: Embedders::default(),
             below: HashMap::new(),
             embedding: HashMap::new(),
         }
@@ -68,9 +66,9 @@ impl Control {
         self.limit.as_ref().map(|limit| (Arc::clone(&limit.rules), Arc::clone(&limit.ledger)))
     }
 
-    /// Returns what records the calls of this configuration that take no route's stack.
-    pub(crate) fn record(&self) -> Option<RecordLayer> {
-        self.record.clone()
+    /// Returns the way that calls for embeddings take.
+    pub(crate) fn embed_way(&self) -> EmbedWay {
+        EmbedWay { embedders: self.embedders.clone(), limit: self.limit.clone(), record: self.record.clone() }
     }
 
     /// Returns the stack of `name` with everything around it.
@@ -93,7 +91,7 @@ impl Control {
                 shelf: Arc::clone(shelf),
                 shared: rule.shared,
                 semantic: rule.semantic.clone().map(Arc::new),
-                embedders: Arc::clone(&self.embedders),
+                embedders: self.embedders.clone(),
                 clock: Arc::clone(&self.options.clock),
             });
         }
@@ -113,9 +111,9 @@ impl Control {
 
     /// Makes known to the layers what all of the names stand for.
     pub(crate) fn finish(self) {
-        // Each lock is this configuration's own and is set here alone.
+        // The lock is this configuration's own and is set here alone.
         let _ = self.fallbacks.set(self.below);
-        let _ = self.embedders.set(self.embedding);
+        self.embedders.set(self.embedding);
     }
 }
 

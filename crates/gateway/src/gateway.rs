@@ -5,16 +5,16 @@ use crate::{
     call::{Call, Stack},
     config::{AUTO, Config, ConfigError, ModelConfig, Options, REHEARSAL},
     control::Control,
+    embed::EmbedWay,
     http::HttpClient,
     limit::Rules,
     prices::PriceTable,
-    record::RecordLayer,
     route::{
         build::{Builder, Built},
         config::RouteConfig,
         dice::Dice,
         guard::Guard,
-        residency::{Candidates, Leg},
+        residency::Leg,
     },
     target::{Door, Target},
 };
@@ -58,8 +58,8 @@ struct Table {
     doors: BTreeMap<String, Door>,
     /// The plans and budgets in force, and where they are counted.
     books: Option<(Arc<Rules>, Arc<dyn Ledger>)>,
-    /// What records calls for embeddings; other calls are recorded by their route.
-    record: Option<RecordLayer>,
+    /// The way of calls for embeddings; other calls take their route's stack.
+    embedding: EmbedWay,
 }
 
 struct Entry {
@@ -67,9 +67,6 @@ struct Entry {
     stack: Stack,
     /// The model that stands for the route in descriptions.
     described: Arc<Leg>,
-    /// The models that may make its embeddings, in order.
-    legs: Vec<Arc<Leg>>,
-    jurisdiction: Option<String>,
 }
 
 impl Gateway {
@@ -146,12 +143,12 @@ impl Gateway {
         for (name, config) in models.chain(routes.iter().map(|(name, config)| (name, config.clone()))) {
             let Built { stack, described, legs } = builder.route(name, &config)?;
             let stack = control.around(name, stack, &legs, config.jurisdiction.as_ref());
-            let entry = Entry { name: name.as_str().into(), stack, described, legs, jurisdiction: config.jurisdiction };
+            let entry = Entry { name: name.as_str().into(), stack, described };
             entries.insert(name.clone(), Arc::new(entry));
         }
-        let (books, record) = (control.books(), control.record());
+        let (books, embedding) = (control.books(), control.embed_way());
         control.finish();
-        Ok(Table { entries, routes: routes.into_keys().collect(), doors, books, record })
+        Ok(Table { entries, routes: routes.into_keys().collect(), doors, books, embedding })
     }
 
     fn entry(&self, name: &str) -> Option<Arc<Entry>> {
@@ -172,24 +169,8 @@ impl Model for Gateway {
     }
 
     fn embed(&self, call: EmbedCall) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
-        match self.entry(&call.model) {
-            Some(entry) => {
-                let bound = entry.jurisdiction.as_deref();
-                match Candidates::embedding(&entry.legs, &entry.name, &call.caller, bound) {
-                    Ok(candidates) => {
-                        let (candidate, caller) = (candidates.first(), call.caller.clone());
-                        let work = candidate.embed(call);
-                        let record = self.table.read().unwrap_or_else(PoisonError::into_inner).record.clone();
-                        match record {
-                            Some(record) => record.embedding(Arc::clone(&entry.name), caller, candidate.leg(), work),
-                            None => work,
-                        }
-                    }
-                    Err(error) => Box::pin(std::future::ready(Err(error))),
-                }
-            }
-            None => Box::pin(std::future::ready(Err(unknown(&call.model)))),
-        }
+        let way = self.table.read().unwrap_or_else(PoisonError::into_inner).embedding.clone();
+        way.serve(call)
     }
 
     fn describe(&self, route: &str) -> Option<Arc<ModelInfo>> {

@@ -13,6 +13,7 @@ mod call;
 pub mod config;
 mod control;
 pub mod discover;
+mod embed;
 mod gateway;
 mod http;
 mod http1;

@@ -420,6 +420,8 @@ pub struct EmbedCall {
     pub dimensions: Option<u32>,
     /// When the caller stops waiting.
     pub deadline: Option<Timestamp>,
+    /// What becomes known of the call is written here.
+    pub notes: Arc<Notes>,
 }
 
 /// Embeddings, one for each input in its order.

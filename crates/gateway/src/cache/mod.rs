@@ -9,6 +9,5 @@ mod semantic;
 mod service;
 mod shelf;
 
-pub(crate) use semantic::{Embedder, Embedders};
 pub(crate) use service::CacheLayer;
 pub(crate) use shelf::Shelf;

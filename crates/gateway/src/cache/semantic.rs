@@ -1,26 +1,12 @@
 //! The models that make embeddings for caches.
 
-use crate::route::residency::{Candidates, Leg};
+use crate::embed::Embedders;
 use bedplate_core::port::{
     Caller,
     model::{EmbedCall, ModelError, ModelErrorKind},
 };
 use bedplate_core::time::Timestamp;
-use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock},
-};
-
-/// The routes and models of a configuration, as far as embeddings are concerned; filled once all are built.
-pub(crate) type Embedders = Arc<OnceLock<HashMap<String, Embedder>>>;
-
-/// A route or model that may make embeddings.
-#[derive(Clone)]
-pub(crate) struct Embedder {
-    pub(crate) name: Arc<str>,
-    pub(crate) legs: Vec<Arc<Leg>>,
-    pub(crate) jurisdiction: Option<String>,
-}
+use std::sync::Arc;
 
 /// Returns the vector of `text`, made by `model` on behalf of `caller`: where its data may be worked on holds here too.
 pub(super) async fn embed(
@@ -30,11 +16,15 @@ pub(super) async fn embed(
     text: String,
     deadline: Option<Timestamp>,
 ) -> Result<Vec<f32>, ModelError> {
-    let missing = || ModelError::new(ModelErrorKind::NotFound, format!("there is no route or model `{model}`"));
-    let embedder = embedders.get().and_then(|all| all.get(model)).ok_or_else(missing)?;
-    let candidates = Candidates::embedding(&embedder.legs, &embedder.name, caller, embedder.jurisdiction.as_deref())?;
-    let call =
-        EmbedCall { caller: caller.clone(), model: model.to_owned(), inputs: vec![text], dimensions: None, deadline };
-    let mut embeddings = candidates.first().embed(call).await?;
-    embeddings.vectors.pop().ok_or_else(missing)
+    let candidate = embedders.get(model)?.candidate(caller, None)?;
+    let call = EmbedCall {
+        caller: caller.clone(),
+        model: model.to_owned(),
+        inputs: vec![text],
+        dimensions: None,
+        deadline,
+        notes: Arc::default(),
+    };
+    let missing = || ModelError::new(ModelErrorKind::InvalidReply, format!("`{model}` gave no vector for a text"));
+    candidate.embed(call).await?.vectors.pop().ok_or_else(missing)
 }

@@ -3,11 +3,12 @@
 use super::{
     key::{self, Key},
     replay::{recorded, replayed},
-    semantic::{Embedders, embed},
+    semantic::embed,
     shelf::{Kept, Shelf},
 };
 use crate::{
     call::{Answering, Call, Serve, Stack},
+    embed::Embedders,
     policy::SemanticRule,
 };
 use bedplate_core::port::{clock::Clock, model::Answer, records::CacheUse};

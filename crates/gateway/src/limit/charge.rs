@@ -1,12 +1,13 @@
 //! What is held for a call, until it is known what the call came to.
 
-use super::rules::{Demand, Measure, Source};
+use super::rules::{Demand, Source};
 use crate::{
     budget::{Alert, Alerts},
     call::Call,
     watch::{End, Guess, Watcher},
 };
 use bedplate_core::{
+    id::Tenant,
     message::Usage,
     port::{
         ledger::{Ledger, Reservation},
@@ -18,29 +19,53 @@ use bytes::Bytes;
 use futures::FutureExt;
 use std::sync::Arc;
 
+/// What is held for one call.
+pub(super) struct Held {
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) alerts: Alerts,
+    pub(super) reservation: Reservation,
+    pub(super) demands: Vec<Demand>,
+    pub(super) tenant: Tenant,
+}
+
+impl Held {
+    /// Counts what the call came to, and gives the alerts of budgets that it brought past a mark.
+    pub(super) fn settle(self, usage: &Usage, money: u64) {
+        let Self { ledger, alerts, reservation, demands, tenant } = self;
+        let spent = demands.iter().map(|demand| demand.measure.of(usage, money)).collect();
+        finish(async move {
+            let settled = match ledger.settle(reservation, spent).await {
+                Ok(settled) => settled,
+                Err(error) => return tracing::warn!(%error, "what a call came to could not be settled"),
+            };
+            for (demand, settled) in demands.iter().zip(settled) {
+                if let Source::Budget { name, budget, who } = &demand.source {
+                    alerts.give(Alert::crossed(&tenant, name, budget, who, settled));
+                }
+            }
+        });
+    }
+
+    /// Gives everything back.
+    pub(super) fn release(self) {
+        let Self { ledger, reservation, .. } = self;
+        finish(async move {
+            if let Err(error) = ledger.release(reservation).await {
+                tracing::warn!(%error, "a reservation could not be given back");
+            }
+        });
+    }
+}
+
 /// Settles what is held when the call ends, in whichever way it does.
 pub(super) struct Charge {
-    held: Option<Held>,
+    held: Option<(Held, Call)>,
     guess: Guess,
 }
 
-struct Held {
-    ledger: Arc<dyn Ledger>,
-    alerts: Alerts,
-    reservation: Reservation,
-    demands: Vec<Demand>,
-    call: Call,
-}
-
 impl Charge {
-    pub(super) fn new(
-        ledger: Arc<dyn Ledger>,
-        alerts: Alerts,
-        reservation: Reservation,
-        demands: Vec<Demand>,
-        call: Call,
-    ) -> Self {
-        Self { held: Some(Held { ledger, alerts, reservation, demands, call }), guess: Guess::default() }
+    pub(super) fn new(held: Held, call: Call) -> Self {
+        Self { held: Some((held, call)), guess: Guess::default() }
     }
 }
 
@@ -56,37 +81,11 @@ impl Watcher for Charge {
     }
 
     fn end(&mut self, end: End<'_>) {
-        let Some(Held { ledger, alerts, reservation, demands, call }) = self.held.take() else { return };
-        let noted = call.notes.read();
-        let Some((usage, money)) = charged(&call, &noted, &end, self.guess) else {
-            finish(async move {
-                if let Err(error) = ledger.release(reservation).await {
-                    tracing::warn!(%error, "a reservation could not be given back");
-                }
-            });
-            return;
-        };
-        let input = usage.input.saturating_add(usage.cache_read).saturating_add(usage.cache_write);
-        let spent = demands.iter().map(|demand| match demand.measure {
-            Measure::Requests => 1,
-            Measure::InputTokens => input,
-            Measure::OutputTokens => usage.output,
-            Measure::Tokens => usage.total(),
-            Measure::Money => money,
-        });
-        let spent = spent.collect();
-        let tenant = call.caller.tenant.clone();
-        finish(async move {
-            let settled = match ledger.settle(reservation, spent).await {
-                Ok(settled) => settled,
-                Err(error) => return tracing::warn!(%error, "what a call came to could not be settled"),
-            };
-            for (demand, settled) in demands.iter().zip(settled) {
-                if let Source::Budget { name, budget, who } = &demand.source {
-                    alerts.give(Alert::crossed(&tenant, name, budget, who, settled));
-                }
-            }
-        });
+        let Some((held, call)) = self.held.take() else { return };
+        match charged(&call, &call.notes.read(), &end, self.guess) {
+            Some((usage, money)) => held.settle(&usage, money),
+            None => held.release(),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Usage plans and budgets: what a call will use is reserved before it goes on, and settled when it has ended.
 
 mod charge;
+mod embedding;
 mod rules;
 mod service;
 

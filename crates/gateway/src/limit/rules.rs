@@ -6,9 +6,11 @@ use crate::{
 };
 use bedplate_core::{
     agent::Price,
+    message::Usage,
     port::{
+        Caller,
         ledger::{Account, Claim, Hold, Period},
-        model::{Meter, RateLimits},
+        model::{Meter, ModelError, RateLimits},
     },
     time::Timestamp,
 };
@@ -56,6 +58,17 @@ impl Measure {
             Self::Money => "money",
         }
     }
+
+    /// Returns how much of it a call is that used so many tokens and so much money.
+    pub(super) fn of(self, usage: &Usage, money: u64) -> u64 {
+        match self {
+            Self::Requests => 1,
+            Self::InputTokens => usage.input.saturating_add(usage.cache_read).saturating_add(usage.cache_write),
+            Self::OutputTokens => usage.output,
+            Self::Tokens => usage.total(),
+            Self::Money => money,
+        }
+    }
 }
 
 /// Where a claim comes from.
@@ -100,63 +113,61 @@ impl Rules {
     ///
     /// # Errors
     /// When the request cannot be read and its tokens are counted.
-    pub(super) fn demands(
+    pub(super) fn demands(&self, call: &Call, price: Option<Price>) -> Result<Vec<Demand>, ModelError> {
+        self.demands_of(&call.caller, &call.route, price, || {
+            let request = call.core()?;
+            let output = request.params.max_tokens.map_or(self.reserve_output, u64::from);
+            Ok(Usage { input: crate::tokens::estimate(request), output, ..Usage::default() })
+        })
+    }
+
+    /// Returns what a call of `caller` on `route` is counted against; `need` says how many tokens it may come to, where
+    /// that is asked for.
+    ///
+    /// # Errors
+    /// Those of `need`.
+    pub(super) fn demands_of(
         &self,
-        call: &Call,
+        caller: &Caller,
+        route: &str,
         price: Option<Price>,
-    ) -> Result<Vec<Demand>, bedplate_core::port::model::ModelError> {
+        need: impl FnOnce() -> Result<Usage, ModelError>,
+    ) -> Result<Vec<Demand>, ModelError> {
         let mut demands = Vec::new();
         for subject in &self.subjects {
-            let Some(who) = subject.of(&call.caller, &call.route) else { continue };
+            let Some(who) = subject.of(caller, route) else { continue };
             let found = self.named.get(&(subject.clone(), who.clone()));
             let Some(plan) = found.or_else(|| self.each.iter().find(|(it, _)| it == subject).map(|(_, plan)| plan))
             else {
                 continue;
             };
-            demands.extend(plan_demands(call, subject, &who, plan));
+            demands.extend(plan_demands(caller, subject, &who, plan));
         }
         for (name, budget) in &self.budgets {
-            let Some(who) = budget.of.of(&call.caller, &call.route) else { continue };
+            let Some(who) = budget.of.of(caller, route) else { continue };
             if budget.who.is_empty() || budget.who.contains(&who) {
-                demands.push(budget_demand(call, name, budget, who));
+                demands.push(budget_demand(caller, name, budget, who));
             }
         }
-        self.fill(&mut demands, call, price)?;
+        if demands.iter().any(|demand| demand.measure != Measure::Requests) {
+            fill(&mut demands, &need()?, price);
+        }
         Ok(demands)
     }
+}
 
-    /// Says how much each demand may come to.
-    fn fill(
-        &self,
-        demands: &mut [Demand],
-        call: &Call,
-        price: Option<Price>,
-    ) -> Result<(), bedplate_core::port::model::ModelError> {
-        if demands.iter().all(|demand| demand.measure == Measure::Requests) {
-            return Ok(());
-        }
-        let request = call.core()?;
-        let input = crate::tokens::estimate(request);
-        let output = request.params.max_tokens.map_or(self.reserve_output, u64::from);
-        let usage = bedplate_core::message::Usage { input, output, ..Default::default() };
-        // Input that is written to the provider's cache may cost more than other input.
-        let dearest = price.map(|price| Price { input: price.input.max(price.cache_write), ..price });
-        let money = dearest.map_or(0, |price| price.cost(&usage));
-        for demand in demands {
-            demand.claim.amount = match demand.measure {
-                Measure::Requests => 1,
-                Measure::InputTokens => input,
-                Measure::OutputTokens => output,
-                Measure::Tokens => input.saturating_add(output),
-                Measure::Money => money,
-            };
-        }
-        Ok(())
+/// Says how much each demand of a call that uses as much as `usage` may come to.
+fn fill(demands: &mut [Demand], usage: &Usage, price: Option<Price>) {
+    // Input that is written to the provider's cache may cost more than other input.
+    let dearest = price.map(|price| Price { input: price.input.max(price.cache_write), ..price });
+    let money = dearest.map_or(0, |price| price.cost(usage));
+    for demand in demands {
+        demand.claim.amount = demand.measure.of(usage, money);
     }
 }
 
 fn plan_demands<'a>(
-    call: &'a Call,
+    caller: &'a Caller,
     subject: &'a Subject,
     who: &'a str,
     plan: &'a Arc<NamedPlan>,
@@ -176,7 +187,7 @@ fn plan_demands<'a>(
     rates.into_iter().flat_map(periods).map(move |(measure, period, limit)| {
         // The plan is no part of the name: whoever gets another plan keeps what was counted.
         let name = format!("plan/{}/{}/{who}", measure.word(), subject.name());
-        let account = Account { tenant: call.caller.tenant.clone(), name: name.into(), period };
+        let account = Account { tenant: caller.tenant.clone(), name: name.into(), period };
         Demand {
             claim: Claim { account, amount: 1, limit: Some(limit) },
             measure,
@@ -185,9 +196,9 @@ fn plan_demands<'a>(
     })
 }
 
-fn budget_demand(call: &Call, name: &Arc<str>, budget: &Arc<Budget>, who: String) -> Demand {
+fn budget_demand(caller: &Caller, name: &Arc<str>, budget: &Arc<Budget>, who: String) -> Demand {
     let account = Account {
-        tenant: call.caller.tenant.clone(),
+        tenant: caller.tenant.clone(),
         name: format!("{}{who}", budget_prefix(name)).into(),
         period: budget.period,
     };

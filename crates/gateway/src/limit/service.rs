@@ -1,7 +1,7 @@
 //! The layer of plans and budgets.
 
 use super::{
-    charge::Charge,
+    charge::{Charge, Held},
     rules::{Demand, Rules, Source, meters},
 };
 use crate::{
@@ -13,10 +13,11 @@ use crate::{
 };
 use bedplate_core::{
     agent::Price,
+    id::Tenant,
     port::{
         clock::Clock,
         ledger::{Ledger, Reservation, ReserveError},
-        model::{ModelError, ModelErrorKind, RateLimits},
+        model::{ModelError, ModelErrorKind, Notes, RateLimits},
     },
     time::Timestamp,
 };
@@ -63,25 +64,16 @@ impl Serve for LimitService {
     fn serve(&self, call: Call) -> Answering {
         let Self { layer, inner } = self.clone();
         Box::pin(async move {
-            let mut demands = layer.rules.demands(&call, (layer.price)())?;
+            let demands = layer.rules.demands(&call, (layer.price)())?;
             if demands.is_empty() {
                 return inner.serve(call).await;
             }
-            let now = layer.clock.now();
-            let (reservation, degraded) = reserve(&*layer.ledger, now, &mut demands).await?;
-            let limits = meters(&demands, &reservation.holds, now);
-            if limits.is_some() || degraded.is_some() {
-                call.notes.note(|noted| {
-                    noted.limits = limits;
-                    noted.degraded = degraded.as_ref().map(|(_, why)| Arc::clone(why)).or(noted.degraded.take());
-                });
-            }
+            let (held, degraded) = layer.held(demands, &call.caller.tenant, &call.notes).await?;
+            let mut charge = Charge::new(held, call.clone());
             let inner = match degraded {
                 None => inner,
-                Some((to, _)) => layer.fallback(&to)?,
+                Some(Degraded { to, .. }) => layer.fallback(&to)?,
             };
-            let (ledger, alerts) = (Arc::clone(&layer.ledger), layer.alerts.clone());
-            let mut charge = Charge::new(ledger, alerts, reservation, demands, call.clone());
             match inner.serve(call).await {
                 Ok(answer) => Ok(watched(answer, charge)),
                 Err(error) => {
@@ -93,7 +85,39 @@ impl Serve for LimitService {
     }
 }
 
+/// A budget that is used up sends the call elsewhere.
+pub(super) struct Degraded {
+    /// The route or model.
+    pub(super) to: String,
+    /// Why, in words.
+    pub(super) why: Arc<str>,
+}
+
 impl LimitLayer {
+    /// Reserves what is demanded for a call, and notes how its limits stand. A budget that is used up and says so lets the
+    /// call go to a smaller model.
+    ///
+    /// # Errors
+    /// What does not allow the call, and when to come again.
+    pub(super) async fn held(
+        &self,
+        mut demands: Vec<Demand>,
+        tenant: &Tenant,
+        notes: &Notes,
+    ) -> Result<(Held, Option<Degraded>), ModelError> {
+        let now = self.clock.now();
+        let (reservation, degraded) = reserve(&*self.ledger, now, &mut demands).await?;
+        let limits = meters(&demands, &reservation.holds, now);
+        if limits.is_some() || degraded.is_some() {
+            notes.note(|noted| {
+                noted.limits = limits;
+                noted.degraded = degraded.as_ref().map(|it| Arc::clone(&it.why)).or(noted.degraded.take());
+            });
+        }
+        let (ledger, alerts) = (Arc::clone(&self.ledger), self.alerts.clone());
+        Ok((Held { ledger, alerts, reservation, demands, tenant: tenant.clone() }, degraded))
+    }
+
     fn fallback(&self, route: &str) -> Result<Stack, ModelError> {
         let found = self.fallbacks.get().and_then(|stacks| stacks.get(route));
         let bound = |stack: &Stack| match &self.bind {
@@ -107,13 +131,12 @@ impl LimitLayer {
     }
 }
 
-/// Reserves what is demanded. A budget that is used up and says so lets the call go to a smaller model: returned are that
-/// model and why.
+/// Reserves what is demanded.
 async fn reserve(
     ledger: &dyn Ledger,
     now: Timestamp,
     demands: &mut [Demand],
-) -> Result<(Reservation, Option<(String, Arc<str>)>), ModelError> {
+) -> Result<(Reservation, Option<Degraded>), ModelError> {
     let mut degraded = None;
     loop {
         let claims = demands.iter().map(|demand| demand.claim.clone()).collect();
@@ -130,7 +153,9 @@ async fn reserve(
         };
         let to = match &demand.source {
             Source::Budget { budget, name, .. } => match &budget.action {
-                BudgetAction::Degrade(to) => Some((to.clone(), format!("the budget `{name}` is used up").into())),
+                BudgetAction::Degrade(to) => {
+                    Some(Degraded { to: to.clone(), why: format!("the budget `{name}` is used up").into() })
+                }
                 BudgetAction::Block | BudgetAction::Allow => None,
             },
             Source::Plan { .. } => None,

@@ -38,6 +38,8 @@ pub(super) struct Draft {
     pub(super) total: Duration,
     /// The request, where it may have to be logged or counted.
     pub(super) asked: Option<Call>,
+    /// About how many tokens the request has, where it is none for a chat.
+    pub(super) input: Option<u64>,
     pub(super) replied: Replied,
     pub(super) log: Arc<LogPolicy>,
     /// Whether it is only the sign that no more come.
@@ -70,6 +72,7 @@ impl Draft {
             first: None,
             total: Duration::ZERO,
             asked: None,
+            input: None,
             replied: Replied::Nothing,
             log: Arc::default(),
             is_last: true,
@@ -135,8 +138,9 @@ impl Draft {
             Some((usage, cost)) => (usage, cost, false),
             None if noted.attempts == 0 => (Usage::default(), None, false),
             None => {
-                let asked = self.asked.as_ref().and_then(|call| call.core().ok());
-                let input = asked.map_or(0, |request| crate::tokens::estimate(request));
+                let asked = || self.asked.as_ref().and_then(|call| call.core().ok());
+                let estimate = || asked().map_or(0, |request| crate::tokens::estimate(request));
+                let input = self.input.unwrap_or_else(estimate);
                 (Usage { input, output: self.guess.output(), ..Usage::default() }, None, true)
             }
         };

@@ -5,12 +5,11 @@ use super::{
     draft::{Draft, Ending},
     service::Pen,
 };
-use crate::route::residency::Leg;
 use bedplate_core::{
     message::Usage,
     port::{
         BoxFuture, Caller,
-        model::{Embeddings, ModelError, ModelErrorKind, Noted, Notes},
+        model::{Embeddings, ModelError, ModelErrorKind, Notes},
     },
 };
 use std::{sync::Arc, time::Instant};
@@ -19,22 +18,16 @@ use std::{sync::Arc, time::Instant};
 const DIALECT: &str = "openai_embeddings";
 
 impl RecordLayer {
-    /// Records what comes of `work`, which asks the model `leg` for embeddings on behalf of `caller`.
+    /// Records what comes of `work`, which makes embeddings of about `input` tokens on behalf of `caller`.
     pub(crate) fn embedding(
         self,
         route: Arc<str>,
         caller: Caller,
-        leg: &Leg,
+        notes: Arc<Notes>,
+        input: u64,
         work: BoxFuture<'static, Result<Embeddings, ModelError>>,
     ) -> BoxFuture<'static, Result<Embeddings, ModelError>> {
         let begun = Instant::now();
-        let notes = Arc::new(Notes::of(Noted {
-            route: Some(Arc::clone(&route)),
-            target: Some(Arc::clone(&leg.name)),
-            info: Some(leg.info()),
-            attempts: 1,
-            ..Noted::default()
-        }));
         Box::pin(async move {
             let Ok(place) = self.recorder.0.queue.clone().reserve_owned().await else {
                 return Err(ModelError::new(ModelErrorKind::Unavailable, "the server is shutting down"));
@@ -48,6 +41,7 @@ impl RecordLayer {
                 route,
                 dialect: DIALECT,
                 ending: Ending::Cancelled,
+                input: Some(input),
                 log: self.log,
                 is_last: false,
                 ..Draft::last()

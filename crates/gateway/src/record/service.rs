@@ -110,6 +110,7 @@ impl Pen {
             first: None,
             total: Duration::ZERO,
             asked: Some(call.clone()),
+            input: None,
             replied: Replied::Nothing,
             log,
             is_last: false,

@@ -107,18 +107,18 @@ impl Candidates {
         Self::within(legs, &call.route, bonds(call))
     }
 
-    /// Returns those of `legs` that may make embeddings for `caller` on a route that is bound to `jurisdiction`: models
-    /// only, for a route below would have to be asked itself.
+    /// Returns those of `legs` that may make embeddings for `caller` on a route that is bound to `jurisdictions`:
+    /// models only, for a route below would have to be asked itself.
     ///
     /// # Errors
     /// [`ModelErrorKind::NotFound`] when there is none.
-    pub(crate) fn embedding(
+    pub(crate) fn embedding<'a>(
         legs: &[Arc<Leg>],
         route: &str,
-        caller: &Caller,
-        jurisdiction: Option<&str>,
+        caller: &'a Caller,
+        jurisdictions: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, ModelError> {
-        let within = caller.jurisdiction.as_deref().into_iter().chain(jurisdiction).map(Arc::from).collect();
+        let within = caller.jurisdiction.as_deref().into_iter().chain(jurisdictions).map(Arc::from).collect();
         Self::within(legs.iter().filter(|leg| leg.guard.is_some()), route, within)
     }
 

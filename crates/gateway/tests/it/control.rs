@@ -21,14 +21,14 @@ use bedplate_store::{MemoryLedger, MemoryRecords};
 use futures::StreamExt;
 use std::{sync::Arc, time::Duration};
 
-struct Bench {
-    gateway: Arc<Gateway>,
+pub struct Bench {
+    pub gateway: Arc<Gateway>,
     records: Arc<MemoryRecords>,
     ledger: Arc<MemoryLedger>,
     recorder: Recorder,
 }
 
-const PRICE: Price = Price { input: 1_000_000, output: 10_000_000, cache_read: 100_000, cache_write: 2_000_000 };
+pub const PRICE: Price = Price { input: 1_000_000, output: 10_000_000, cache_read: 100_000, cache_write: 2_000_000 };
 
 /// A gateway whose model `it` answers each call with 100 input and 10 output tokens (200 micro-dollars), in order.
 fn bench(policy: Policy) -> Bench {
@@ -44,18 +44,21 @@ fn bench(policy: Policy) -> Bench {
 }
 
 fn bench_of(policy: Policy, script: Script) -> Bench {
-    let (records, ledger) = (Arc::new(MemoryRecords::new()), Arc::new(MemoryLedger::new()));
-    let recorder = Recorder::start(records.clone());
-    let options = Options { recorder: Some(recorder.clone()), ledger: Some(ledger.clone()), ..options() };
     let priced = ModelConfig { price: Some(PRICE), ..ModelConfig::scripted(Arc::new(script)) };
     let models = [("it".to_owned(), priced), ("small".to_owned(), ModelConfig::rehearsal())].into();
     let routes = [("default".to_owned(), "it".into()), ("embed".to_owned(), "small".into())].into();
-    let gateway = Gateway::new(Config { models, routes, policy, ..Config::default() }, options).unwrap();
-    Bench { gateway, records, ledger, recorder }
+    Bench::of(Config { models, routes, policy, ..Config::default() })
 }
 
 impl Bench {
-    async fn records(&self) -> Vec<CallRecord> {
+    pub fn of(config: Config) -> Self {
+        let (records, ledger) = (Arc::new(MemoryRecords::new()), Arc::new(MemoryLedger::new()));
+        let recorder = Recorder::start(records.clone());
+        let options = Options { recorder: Some(recorder.clone()), ledger: Some(ledger.clone()), ..options() };
+        Self { gateway: Gateway::new(config, options).unwrap(), records, ledger, recorder }
+    }
+
+    pub async fn records(&self) -> Vec<CallRecord> {
         self.recorder.close(Duration::from_secs(10)).await;
         let mut found = self.records.list(&Tenant::default(), RecordFilter::default(), None, 1_000).await.unwrap();
         found.reverse();
@@ -63,7 +66,7 @@ impl Bench {
     }
 }
 
-fn ask(text: &str) -> ModelCall {
+pub fn ask(text: &str) -> ModelCall {
     let mut call = call_of(vec![Message::user(text)], &[]);
     call.caller.key = Some("k1".into());
     call
@@ -75,14 +78,14 @@ fn by(user: &str, text: &str) -> ModelCall {
     call
 }
 
-async fn answer(bench: &Bench, call: ModelCall) -> Result<(String, Option<&'static str>), ModelErrorKind> {
+pub async fn answer(bench: &Bench, call: ModelCall) -> Result<(String, Option<&'static str>), ModelErrorKind> {
     let answered = bench.gateway.call(call).await.map_err(|error| error.kind)?;
     let notes = answered.notes.clone();
     let (_, reply) = finish(answered.answer.into_events().unwrap()).await.map_err(|error| error.kind)?;
     Ok((reply.message.text(), notes.read().cache))
 }
 
-fn plan(plan: Plan, subject: Subject) -> Policy {
+pub fn plan(plan: Plan, subject: Subject) -> Policy {
     Policy {
         plans: [("small".to_owned(), plan)].into(),
         each: [(subject, "small".to_owned())].into(),
@@ -90,7 +93,7 @@ fn plan(plan: Plan, subject: Subject) -> Policy {
     }
 }
 
-fn budget(limit: u64, action: BudgetAction) -> Policy {
+pub fn budget(limit: u64, action: BudgetAction) -> Policy {
     let budget = Budget {
         of: Subject::User,
         who: Vec::new(),

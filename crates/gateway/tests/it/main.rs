@@ -4,6 +4,7 @@
 mod chaos;
 mod control;
 mod discovery;
+mod embeddings;
 mod passing;
 mod providers;
 mod routes;

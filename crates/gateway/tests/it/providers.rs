@@ -247,7 +247,14 @@ async fn a_profile_without_an_address_is_a_problem_of_configuration() {
 async fn embeddings(config: ModelConfig, inputs: &[&str]) -> Result<Embeddings, ModelError> {
     let inputs = inputs.iter().map(|text| (*text).to_owned()).collect();
     let caller = Caller { user: "ann".into(), ..Caller::default() };
-    let call = EmbedCall { caller, model: "default".into(), inputs, dimensions: None, deadline: None };
+    let call = EmbedCall {
+        caller,
+        model: "default".into(),
+        inputs,
+        dimensions: None,
+        deadline: None,
+        notes: std::sync::Arc::default(),
+    };
     gateway(config).embed(call).await
 }
 

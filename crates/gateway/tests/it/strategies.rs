@@ -440,6 +440,7 @@ async fn no_strategy_sends_a_call_out_of_its_jurisdiction() {
                 inputs: vec!["x".into()],
                 dimensions: None,
                 deadline: None,
+                notes: Arc::default(),
             };
             assert_eq!(gateway.embed(embed).await.unwrap_err().kind, ModelErrorKind::NotFound);
         }

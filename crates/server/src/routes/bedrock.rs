@@ -64,12 +64,13 @@ pub(crate) async fn invoke_model(
 async fn embedding(app: &App, identity: &Identity, id: &str, body: &[u8]) -> Result<Response, ApiError> {
     let request = titan::decode_request(body).map_err(model_call::invalid)?;
     let inputs = vec![request.input_text.clone()];
-    let embeddings = embeddings::embed(app, identity, id, inputs, request.dimensions).await?;
+    let (embeddings, about) = embeddings::embed(app, identity, id, inputs, request.dimensions).await?;
     let tokens = embeddings.usage.input;
     let Some(vector) = embeddings.vectors.into_iter().next() else {
         return Err(ApiError::store(&"a model gave no vector for a text"));
     };
-    let mut response = Json(titan::encode_reply(&request, vector, tokens)).into_response();
+    let response = Json(titan::encode_reply(&request, vector, tokens)).into_response();
+    let mut response = about.marked(response, embeddings.cost);
     count(&mut response, tokens, 0);
     Ok(response)
 }

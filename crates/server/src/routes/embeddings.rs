@@ -1,11 +1,19 @@
 //! `POST /v1/embeddings`: texts as vectors, as OpenAI's clients ask for them.
 
-use super::{chat_completions::OpenAiError, model_call};
+use super::{
+    chat_completions::OpenAiError,
+    model_call::{self, About},
+};
 use crate::{ApiError, App, access::Identity, extract::RawBody};
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bedplate_core::port::model::{EmbedCall, Embeddings};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// How many texts one request may have, and the longest vector that may be asked for.
@@ -94,7 +102,7 @@ pub(crate) async fn create(
     State(app): State<App>,
     identity: Identity,
     RawBody(body): RawBody,
-) -> Result<Json<EmbeddingsBody>, ApiError> {
+) -> Result<Response, ApiError> {
     let request: EmbeddingsRequest = crate::extract::parse(&body)?;
     let inputs = match request.input {
         Input::Text(text) => vec![text],
@@ -115,7 +123,7 @@ pub(crate) async fn create(
     if request.dimensions.is_some_and(|dimensions| !(1..=MAX_DIMENSIONS).contains(&dimensions)) {
         return Err(ApiError::bad_request("invalid_request", format!("dimensions: 1 to {MAX_DIMENSIONS}")));
     }
-    let embeddings = embed(&app, &identity, &request.model, inputs, request.dimensions).await?;
+    let (embeddings, about) = embed(&app, &identity, &request.model, inputs, request.dimensions).await?;
     let vector = |(index, vector): (usize, Vec<f32>)| EmbeddingBody {
         object: "embedding",
         index,
@@ -128,24 +136,28 @@ pub(crate) async fn create(
         },
     };
     let tokens = embeddings.usage.input;
-    Ok(Json(EmbeddingsBody {
+    let cost = embeddings.cost;
+    let body = EmbeddingsBody {
         object: "list",
         data: embeddings.vectors.into_iter().enumerate().map(vector).collect(),
         model: request.model,
         usage: EmbeddingUsage { prompt_tokens: tokens, total_tokens: tokens },
-    }))
+    };
+    Ok(about.marked(Json(body).into_response(), cost))
 }
 
-/// Asks the route that serves `asked` for the embeddings of texts.
+/// Asks the route that serves `asked` for the embeddings of texts. Returned with them is what the client is told besides.
 pub(crate) async fn embed(
     app: &App,
     identity: &Identity,
     asked: &str,
     inputs: Vec<String>,
     dimensions: Option<u32>,
-) -> Result<Embeddings, ApiError> {
+) -> Result<(Embeddings, About), ApiError> {
     identity.check_models()?;
     let model = model_call::route(app, asked)?;
-    let call = EmbedCall { caller: identity.caller()?, model, inputs, dimensions, deadline: None };
-    app.model().embed(call).await.map_err(model_call::model_error)
+    let about = About::of(asked.to_owned());
+    let notes = Arc::clone(about.notes());
+    let call = EmbedCall { caller: identity.caller()?, model, inputs, dimensions, deadline: None, notes };
+    Ok((app.model().embed(call).await.map_err(model_call::model_error)?, about))
 }

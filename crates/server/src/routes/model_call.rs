@@ -110,6 +110,11 @@ impl About {
         Self { asked, notes: Arc::new(Notes::of(noted)), told }
     }
 
+    /// Returns where it stands what became known of the call.
+    pub(crate) fn notes(&self) -> &Arc<Notes> {
+        &self.notes
+    }
+
     /// Tells one thing more.
     pub(crate) fn tell(&mut self, header: &'static str, value: String) {
         self.told.push((header, value));
