@@ -60,6 +60,26 @@ def test_a_failed_execution_is_redriven(target):
     assert json.loads(again.stdout)["redrives"] == 1, again.stderr
 
 
+def test_an_execution_is_forked_at_a_state_and_replayed(target):
+    done = flow("run", "refund-approval", *target, "--input", '{"order": "7", "amount": 20}', "--json")
+    execution = json.loads(done.stdout)
+    events = json.loads(flow("history", execution["id"], *target, "--json").stdout)
+    entered = [event for event in events if event["type"].endswith("StateEntered")]
+    first = entered[0]
+    forked = flow("fork", execution["id"], *target, "--state", first["state"], "--input",
+                  '{"order": "8", "amount": 10}', "--execution-name", "smaller", "--json")
+    assert forked.returncode == 0, forked.stderr
+    fork = json.loads(forked.stdout)
+    assert fork["output"] == {"order": "8", "amount": 10, "refunded": True}
+    assert (fork["forked_from"]["id"], fork["name"]) == (execution["id"], "smaller")
+    again = flow("fork", execution["id"], *target, "--at", str(entered[-1]["seq"]), "--json")
+    assert json.loads(again.stdout)["output"] == execution["output"], again.stderr
+    replayed = flow("replay", fork["id"], *target)
+    assert replayed.returncode == 0 and "decides the same" in replayed.stdout, replayed.stdout + replayed.stderr
+    assert flow("fork", execution["id"], *target, "--state", "Nowhere").returncode == 4
+    assert flow("fork", execution["id"], *target).returncode == 2
+
+
 def test_a_person_decides_about_a_large_refund(target):
     small = flow("run", "refund-approval", *target, "--input", '{"order": "7", "amount": 20}', "--json")
     assert json.loads(small.stdout)["output"] == {"order": "7", "amount": 20, "refunded": True}

@@ -211,7 +211,8 @@ async fn show(client: &Client, run: &str, as_json: bool) -> Result<(), Error> {
     Ok(())
 }
 
-fn report(replay: &Value, as_json: bool) -> Result<(), Error> {
+/// Prints what a replay found; an error where the machine decides otherwise than the journal says.
+pub(super) fn report(replay: &Value, as_json: bool) -> Result<(), Error> {
     if as_json {
         json(replay);
     } else {

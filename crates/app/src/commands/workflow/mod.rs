@@ -1,9 +1,11 @@
 //! `bedplate workflow`: workflows on the terminal; one file for each subcommand.
 
+mod fork;
 mod graph;
 mod history;
 mod list;
 mod redrive;
+mod replay;
 mod run;
 mod show;
 mod test;
@@ -12,12 +14,13 @@ use crate::error::{Error, Kind};
 use serde_json::Value;
 use std::{io::Read, path::Path};
 
-/// Run, list, show, redrive, test and draw workflows
+/// Run, list, show, redrive, fork, replay, test and draw workflows
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   bedplate workflow run refund shop --input '{\"order\": \"MA-10001\"}'
   bedplate workflow run refund shop --mocks HappyPath
   bedplate workflow history EXECUTION shop --json
+  bedplate workflow fork EXECUTION shop --state Refund --input @smaller.json
   bedplate workflow graph refund shop --format mermaid")]
 pub struct Args {
     #[command(subcommand)]
@@ -31,6 +34,8 @@ enum Command {
     Show(show::Args),
     History(history::Args),
     Redrive(redrive::Args),
+    Fork(fork::Args),
+    Replay(replay::Args),
     Test(test::Args),
     Graph(graph::Args),
 }
@@ -46,6 +51,8 @@ pub fn run(args: Args) -> Result<(), Error> {
         Command::Show(args) => show::run(&args),
         Command::History(args) => history::run(&args),
         Command::Redrive(args) => redrive::run(&args),
+        Command::Fork(args) => fork::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Test(args) => test::run(args),
         Command::Graph(args) => graph::run(&args),
     }
