@@ -44,13 +44,7 @@ impl Template {
                 }
                 Ok(Self::settle_object(parts, value))
             }
-            Value::Array(items) => {
-                let parts = items
-                    .iter()
-                    .enumerate()
-                    .map(|(at, item)| Self::json_path(item).map_err(|wrong| wrong.under(&at.to_string())));
-                Ok(Self::settle_array(parts.collect::<Result<_, _>>()?, value))
-            }
+            Value::Array(items) => Self::array(items, value, Self::json_path),
             other => Ok(Self::Literal(Arc::new(other.clone()))),
         }
     }
@@ -86,13 +80,7 @@ impl Template {
                 }
                 Ok(Self::settle_object(parts, value))
             }
-            Value::Array(items) => {
-                let parts = items
-                    .iter()
-                    .enumerate()
-                    .map(|(at, item)| Self::jsonata(item).map_err(|wrong| wrong.under(&at.to_string())));
-                Ok(Self::settle_array(parts.collect::<Result<_, _>>()?, value))
-            }
+            Value::Array(items) => Self::array(items, value, Self::jsonata),
             other => Ok(Self::Literal(Arc::new(other.clone()))),
         }
     }
@@ -142,8 +130,12 @@ impl Template {
         }
     }
 
-    fn settle_array(parts: Vec<Self>, value: &Value) -> Self {
-        if parts.iter().all(Self::is_literal) { Self::Literal(Arc::new(value.clone())) } else { Self::Array(parts) }
+    /// Returns the template that `items`, the array `value`, are when each is read by `read`.
+    fn array(items: &[Value], value: &Value, read: fn(&Value) -> Result<Self, Wrong>) -> Result<Self, Wrong> {
+        let part = |(at, item): (usize, &Value)| read(item).map_err(|wrong| wrong.under(&at.to_string()));
+        let parts = items.iter().enumerate().map(part).collect::<Result<Vec<_>, _>>()?;
+        let is_literal = parts.iter().all(Self::is_literal);
+        Ok(if is_literal { Self::Literal(Arc::new(value.clone())) } else { Self::Array(parts) })
     }
 }
 
