@@ -11,6 +11,7 @@ pub mod definition;
 mod flow;
 mod fork;
 pub mod history;
+mod joins;
 mod map_run;
 mod plan;
 pub mod query;

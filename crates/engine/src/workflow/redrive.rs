@@ -1,7 +1,7 @@
 //! Redriving: an execution that ended badly goes on where it failed. What was done in it stays done.
 
 use super::{
-    apply::Fold,
+    apply::{Fold, MarkKind},
     state::{Branch, Join, Kept, Phase, WorkflowState},
 };
 use bedplate_core::{
@@ -55,7 +55,7 @@ impl Fold<'_> {
             return;
         }
         let last = self.state.history_length();
-        let id = self.mark_redriven(last);
+        let id = self.mark(0, last, MarkKind::Sole);
         self.state.ended = None;
         self.state.ended_at = None;
         self.state.redrives.count += 1;

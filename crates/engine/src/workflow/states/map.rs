@@ -4,9 +4,9 @@ use super::items;
 use crate::{
     machine::Intent,
     workflow::{
-        apply::MAX_RESULTS,
         definition::{Language, Map, Reader, Transformation, Writer},
         flow::{self, Number},
+        joins::MAX_RESULTS,
         plan::Plan,
         query::{Entropy, Env, Facts, Lazy, Problem, Template},
         recover,
