@@ -18,7 +18,7 @@ use bedplate_core::{
     id::Tenant,
     port::documents::{DocumentError, DocumentQuery, MAX_DOCUMENT_BYTES, NewDocument, Precondition, Revision},
 };
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::{StreamExt, TryStreamExt, future::ready, stream::FuturesUnordered};
 use serde_json::json;
 use std::{
     collections::{BTreeSet, HashSet},
@@ -75,13 +75,7 @@ impl Work {
             let more = match batch.status {
                 Status::Validating => self.validate(batch, revision).await?,
                 Status::InProgress => self.run(batch, revision).await?,
-                Status::Cancelling => {
-                    self.save(batch, revision, |batch, at| {
-                        batch.ending = Some(Status::Cancelled);
-                        batch.enter(Status::Finalizing, at);
-                    })
-                    .await?
-                }
+                Status::Cancelling => self.end(batch, revision, Status::Cancelled).await?,
                 Status::Finalizing => self.finalize(batch, revision).await?,
                 _ if batch.tidy => return Ok(()),
                 _ => {
@@ -111,6 +105,15 @@ impl Work {
             Ok(_) | Err(DocumentError::Conflict) => Ok(true),
             Err(error) => Err(error),
         }
+    }
+
+    /// Says that nothing more is run, and how the batch will have ended once its files are written.
+    async fn end(&self, batch: Batch, revision: Revision, ending: Status) -> Result<bool, DocumentError> {
+        self.save(batch, revision, |batch, at| {
+            batch.ending = Some(ending);
+            batch.enter(Status::Finalizing, at);
+        })
+        .await
     }
 
     /// Reads the whole file before anything is run: a fault in its last line is told before money is spent.
@@ -202,32 +205,19 @@ impl Work {
                     // does not begin.
                     Err(DocumentError::Conflict) => {
                         halt.halt();
-                        while let Some(ended) = open.next().await {
-                            ended?;
-                        }
+                        open.try_for_each(|_| ready(Ok(()))).await?;
                         return Ok(true);
                     }
                     Err(error) => return Err(error),
                 }
                 if expired {
                     halt.halt();
-                    while let Some(ended) = open.next().await {
-                        ended?;
-                    }
-                    return self
-                        .save(batch, revision, |batch, at| {
-                            batch.ending = Some(Status::Expired);
-                            batch.enter(Status::Finalizing, at);
-                        })
-                        .await;
+                    open.try_for_each(|_| ready(Ok(()))).await?;
+                    return self.end(batch, revision, Status::Expired).await;
                 }
             }
         }
-        self.save(batch, revision, |batch, at| {
-            batch.ending = Some(Status::Completed);
-            batch.enter(Status::Finalizing, at);
-        })
-        .await
+        self.end(batch, revision, Status::Completed).await
     }
 
     /// Runs a row and writes what became of it; returns whether it ended well, none when it was not done: the server
@@ -287,8 +277,7 @@ impl Work {
             let Some((last, _)) = page.last() else { return Ok(done) };
             after = Some(last.clone());
             for (id, outcome) in page {
-                let row = id.rsplit('/').next().and_then(|row| row.parse().ok());
-                done.extend(row.map(|row| (row, outcome.is_well())));
+                done.extend(row_of(&id).map(|row| (row, outcome.is_well())));
             }
         }
     }
@@ -321,7 +310,7 @@ impl Work {
             let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
             for (id, outcome) in page {
-                seen.extend(id.rsplit('/').next().and_then(|row| row.parse::<u64>().ok()));
+                seen.extend(row_of(&id));
                 if outcome.is_well() {
                     completed += 1;
                 } else {
@@ -439,4 +428,9 @@ fn row_id(batch: &Batch, row: u64) -> String {
 
 fn outcome_id(batch: &str, row: u64) -> String {
     format!("{batch}/{row:08}")
+}
+
+/// Returns the row that an id of [`outcome_id`] is of.
+fn row_of(outcome: &str) -> Option<u64> {
+    outcome.rsplit('/').next()?.parse().ok()
 }
