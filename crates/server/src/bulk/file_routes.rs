@@ -14,10 +14,9 @@ use crate::{
 };
 use axum::{
     Json,
-    body::Body,
     extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State, multipart::Field},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
+    response::Response,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -176,12 +175,7 @@ pub(crate) async fn content(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let file = find(&app, &identity, &id).await?;
-    let pieces = files::stream(&app, &identity.tenant, file.id, file.pieces);
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_LENGTH, file.bytes.to_string()),
-    ];
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    Ok(files::response(&app, &identity.tenant, file.id, file.pieces, file.bytes, "application/octet-stream"))
 }
 
 /// Removes a file.

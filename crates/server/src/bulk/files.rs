@@ -5,6 +5,11 @@ use super::{
     shelf::{Kept, Shelf},
 };
 use crate::App;
+use axum::{
+    body::Body,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use bedplate_core::{
     id::{Tenant, UserId},
     port::documents::{DocumentError, DocumentQuery, NewDocument, Precondition},
@@ -133,12 +138,7 @@ async fn piece(app: &App, tenant: &Tenant, file: &str, number: u32) -> Result<Op
 }
 
 /// Sends `pieces` pieces of a file, piece by piece.
-pub(super) fn stream(
-    app: &App,
-    tenant: &Tenant,
-    file: String,
-    pieces: u32,
-) -> impl Stream<Item = std::io::Result<Bytes>> + use<> {
+fn stream(app: &App, tenant: &Tenant, file: String, pieces: u32) -> impl Stream<Item = std::io::Result<Bytes>> + use<> {
     let (app, tenant) = (app.clone(), tenant.clone());
     async_stream::stream! {
         for number in 0..pieces {
@@ -150,6 +150,12 @@ pub(super) fn stream(
             }
         }
     }
+}
+
+/// Returns a response with `pieces` pieces of a file, `bytes` bytes in all.
+pub(super) fn response(app: &App, tenant: &Tenant, file: String, pieces: u32, bytes: u64, kind: &str) -> Response {
+    let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_LENGTH, bytes.to_string())];
+    (headers, Body::from_stream(stream(app, tenant, file, pieces))).into_response()
 }
 
 /// Removes a file; returns whether there was one.

@@ -1,7 +1,7 @@
 //! `/v1/messages/batches`: batches as Anthropic's clients handle them.
 
 use super::{
-    batch::{Batch, Face, Status, requests_id},
+    batch::{Batch, Face, Results, Status, requests_id},
     batch_routes::{find, stop},
     batch_work::spawn,
     files::{self, File, Writer, remove},
@@ -22,8 +22,8 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use bedplate_core::{
     port::documents::{DocumentError, Precondition},
@@ -297,13 +297,10 @@ pub(crate) async fn results(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let (batch, _) = find(&app, &identity, Face::Anthropic, &id).await?;
-    let Some(results) = batch.results else {
+    let Some(Results { pieces, bytes }) = batch.results else {
         return Err(ApiError::not_found("batch_not_over", "the batch has no results yet: it is still being processed"));
     };
-    let lines = files::stream(&app, &identity.tenant, batch.results_id(), results.pieces);
-    let headers =
-        [(header::CONTENT_TYPE, "application/x-jsonl".to_owned()), (header::CONTENT_LENGTH, results.bytes.to_string())];
-    Ok((headers, Body::from_stream(lines)).into_response())
+    Ok(files::response(&app, &identity.tenant, batch.results_id(), pieces, bytes, "application/x-jsonl"))
 }
 
 /// Removes a batch that is over, with its results.
