@@ -1,6 +1,6 @@
 //! Who is let in: the source of a request (host, origin) and its credential.
 
-use crate::{App, bulk::Acting, error::ApiError, key, said::Said, sigv4::Signed};
+use crate::{App, error::ApiError, inward::Acting, key, said::Said, sigv4::Signed};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts, uri::Authority},

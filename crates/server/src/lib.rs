@@ -10,6 +10,7 @@ mod bulk;
 mod error;
 mod extract;
 mod handover;
+mod inward;
 pub mod key;
 mod metrics;
 mod model_metrics;

@@ -1,22 +1,18 @@
 //! The server as work reaches it: a request on somebody's behalf, through the same routes as everybody's.
 
-use super::{Acting, pause, who::Who};
+use super::{pause, who::Who};
 use crate::{
     ApiError, App,
     error::{self, Shape},
+    inward,
 };
-use axum::{
-    body::Body,
-    http::{Method, Request, StatusCode, header},
-    response::Response,
-};
+use axum::{body::Body, http::StatusCode, response::Response};
 use bedplate_core::id::Tenant;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::watch;
-use tower::ServiceExt;
 
 /// How often a request is made again that the server or a provider had no room for.
 const ATTEMPTS: u32 = 8;
@@ -147,24 +143,14 @@ async fn refused(path: &str, error: &ApiError) -> Answer {
 
 async fn ask(app: &App, tenant: &Tenant, who: &Who, to: To<'_>, body: Bytes) -> Result<Response, ApiError> {
     let identity = who.identity(app, tenant).await?;
-    let server = app.server().ok_or_else(crate::routes::shutting_down)?;
-    let mut request = Request::builder()
-        .method(Method::POST)
-        .uri(to.path)
-        .header(header::HOST, "localhost")
-        .header(header::CONTENT_TYPE, "application/json")
-        .extension(Acting(identity));
+    let mut request = inward::request("POST", to.path, identity);
     for (name, value) in to.headers {
         request = request.header(name, value);
     }
     let request = request.body(Body::from(body));
     let request =
         request.map_err(|_| ApiError::bad_request("bad_request", "the path is no address, or a header none"))?;
-    // A router never fails; it answers.
-    match server.oneshot(request).await {
-        Ok(response) => Ok(response),
-        Err(never) => match never {},
-    }
+    inward::ask(app, request).await
 }
 
 /// Reads a response whole; none: it broke off.

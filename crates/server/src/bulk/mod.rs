@@ -48,7 +48,6 @@ pub(crate) use self::{
         cancel as cancel_message_batch, create as create_message_batch, delete as delete_message_batch,
         list as list_message_batches, results as message_batch_results, show as show_message_batch,
     },
-    who::Acting,
 };
 
 use crate::App;

@@ -14,10 +14,6 @@ use bedplate_core::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// An identity that needs no credential, in the extensions of a request that the server makes of itself.
-#[derive(Clone)]
-pub(crate) struct Acting(pub(crate) Identity);
-
 /// Whoever asked for work.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Who {

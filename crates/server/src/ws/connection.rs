@@ -1,11 +1,11 @@
 //! One connection: it reads messages, makes the requests that they stand for, and sends what comes of them.
 
 use super::{Call, Said, Who};
-use crate::{ApiError, App, bulk::Acting, routes::shutting_down};
+use crate::{ApiError, App, inward, routes::shutting_down};
 use axum::{
     body::Body,
     extract::ws::{CloseFrame, Message, WebSocket, close_code},
-    http::{HeaderValue, Request, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 use bedplate_dialects::sse;
@@ -18,7 +18,6 @@ use tokio::{
     task::AbortHandle,
     time::{Instant, interval, timeout},
 };
-use tower::ServiceExt;
 
 /// How often the server says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -261,11 +260,7 @@ async fn answer(app: &App, who: &Who, call: &Call, out: &Sender) -> Result<Value
     let body = call.body.as_ref().map_or_else(Body::empty, |body| Body::from(body.to_string()));
     let response = request(app, who, call, body, None).await?;
     let status = response.status();
-    let streamed = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    if streamed {
+    if is_stream(&response) {
         let id = call.id.clone();
         stream(response, out, |event| {
             let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
@@ -294,12 +289,7 @@ async fn request(
     session: Option<HeaderValue>,
 ) -> Result<Response, ApiError> {
     let identity = who.now(app).await?;
-    let mut request = Request::builder()
-        .method(call.method)
-        .uri(&call.path)
-        .header(header::HOST, "localhost")
-        .header(header::CONTENT_TYPE, "application/json")
-        .extension(Acting(identity));
+    let mut request = inward::request(call.method, &call.path, identity);
     if call.stream {
         request = request.header(header::ACCEPT, "text/event-stream");
     }
@@ -310,11 +300,12 @@ async fn request(
         request = request.header(crate::agentcore::SESSION, session);
     }
     let request = request.body(body).map_err(|error| ApiError::bad_request("invalid_message", error.to_string()))?;
-    let server = app.server().ok_or_else(shutting_down)?;
-    match server.oneshot(request).await {
-        Ok(response) => Ok(response),
-        Err(never) => match never {},
-    }
+    inward::ask(app, request).await
+}
+
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// Tells the events of a response as they come. Whoever reads slowly holds the stream up, and not the server's memory.
@@ -324,18 +315,13 @@ async fn stream(
     mut word: impl FnMut(sse::Event) -> Option<Value>,
 ) -> Result<(), ApiError> {
     let status = response.status();
-    let streamed = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-    let mut body = response.into_body();
-    if !streamed {
-        let body = body.collect().await.map_err(|error| ApiError::store(&error))?.to_bytes();
+    if !is_stream(&response) {
+        let body = response.into_body().collect().await.map_err(|error| ApiError::store(&error))?.to_bytes();
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let message = body["error"]["message"].as_str().unwrap_or("the request failed").to_owned();
         return Err(ApiError::new(status, "request_failed", message));
     }
-    let mut parser = sse::Parser::default();
+    let (mut parser, mut body) = (sse::Parser::default(), response.into_body());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| ApiError::store(&error))?;
         let Some(bytes) = frame.data_ref() else { continue };
