@@ -11,7 +11,10 @@ use bedplate_core::{
     time::Timestamp,
 };
 use bedplate_dialects::DecodeError;
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt::Display,
+    sync::{Arc, OnceLock},
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -83,7 +86,7 @@ impl Call {
                     bedplate_dialects::decode(request.dialect, &request.body, &request.model).map(Arc::new)
                 })
                 .as_ref()
-                .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string())),
+                .map_err(invalid),
         }
     }
 
@@ -104,6 +107,11 @@ impl Call {
     pub(crate) fn with_asked(self, asked: Asked) -> Self {
         Self { asked: Form::of(asked), ..self }
     }
+}
+
+/// Returns the error of a request that cannot be read, or be said to a provider.
+pub(crate) fn invalid(error: impl Display) -> ModelError {
+    ModelError::new(ModelErrorKind::InvalidRequest, error.to_string())
 }
 
 /// What a service of a stack returns.

@@ -5,12 +5,13 @@ use super::{
     upstream::{Passing, Reader, Sending, Upstream},
 };
 use crate::{
+    call::invalid,
     config::{ConfigError, Endpoint, Options},
     http::{HttpClient, api_address},
 };
 use bedplate_core::port::{
     BoxFuture,
-    model::{Answer, Embeddings, Events, ModelError, ModelErrorKind},
+    model::{Answer, Embeddings, Events, ModelError},
 };
 use bedplate_dialects::{
     NameMap,
@@ -50,8 +51,7 @@ impl Provider for Anthropic {
         Box::pin(async move {
             let stream = call.stream;
             let options = EncodeOptions { stream, ..EncodeOptions::default() };
-            let (request, names) = anthropic_messages::encode_request(call.outgoing(), options)
-                .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
+            let (request, names) = anthropic_messages::encode_request(call.outgoing(), options).map_err(invalid)?;
             let sending = Sending { uri, body: request.to_json().into(), stream, headers: Vec::new() };
             upstream.events(sending, named_reader(names)).await
         })

@@ -7,6 +7,7 @@ use super::{
     upstream::{Passing, Reader, Sending, Upstream},
 };
 use crate::{
+    call::invalid,
     config::{AwsAuth, BedrockConfig, ConfigError, Options},
     http::{HttpClient, address},
 };
@@ -75,8 +76,7 @@ impl Provider for Bedrock {
         let upstream = Arc::clone(&self.upstream);
         let uri = self.uri(&call.model, if call.stream { "converse-stream" } else { "converse" });
         Box::pin(async move {
-            let (request, names) = bedrock_converse::encode_request(call.outgoing())
-                .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
+            let (request, names) = bedrock_converse::encode_request(call.outgoing()).map_err(invalid)?;
             let sending =
                 Sending { uri: uri?, body: request.to_json().into(), stream: call.stream, headers: Vec::new() };
             upstream.events(sending, reader(names, call.model)).await
@@ -118,8 +118,7 @@ impl Provider for Bedrock {
             let one = |text: String| {
                 let (upstream, uri) = (Arc::clone(&upstream), uri.clone());
                 async move {
-                    let body = serde_json::to_vec(&TitanRequest { input_text: text, dimensions })
-                        .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
+                    let body = serde_json::to_vec(&TitanRequest { input_text: text, dimensions }).map_err(invalid)?;
                     let sending = Sending { uri, body: body.into(), stream: false, headers: Vec::new() };
                     titan_reply(&upstream.whole(sending).await?)
                 }

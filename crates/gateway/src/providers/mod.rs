@@ -14,6 +14,7 @@ mod upstream;
 pub(crate) use profiles::PROFILES;
 
 use crate::{
+    call::invalid,
     config::{CompatibleConfig, ConfigError, Options, ProviderConfig},
     http::HttpClient,
 };
@@ -90,7 +91,7 @@ pub(crate) trait Provider: Send + Sync {
 
 /// Returns the failure of a raw request that is not what its dialect allows.
 pub(crate) fn refused(error: &DecodeError) -> BoxFuture<'static, Result<Answer, ModelError>> {
-    Box::pin(std::future::ready(Err(ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))))
+    Box::pin(std::future::ready(Err(invalid(error))))
 }
 
 /// Returns the failure of a provider that makes no embeddings.

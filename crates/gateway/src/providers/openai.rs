@@ -11,6 +11,7 @@ use super::{
     upstream::{Passing, Reader, Sending, Upstream},
 };
 use crate::{
+    call::invalid,
     config::{CompatibleConfig, ConfigError, Options},
     http::{HttpClient, address, api_address},
 };
@@ -121,8 +122,7 @@ impl Provider for Compatible {
         let (upstream, uri, framed) = (Arc::clone(&self.upstream), self.uri(call.stream), self.framed);
         let encode = EncodeOptions { max_tokens_field: self.max_tokens, stream: call.stream, extensions: false };
         Box::pin(async move {
-            let (request, names) = openai_chat::encode_request(call.outgoing(), encode)
-                .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
+            let (request, names) = openai_chat::encode_request(call.outgoing(), encode).map_err(invalid)?;
             let sending = Sending { uri, body: request.to_json().into(), stream: call.stream, headers: Vec::new() };
             upstream.events(sending, reader(names, framed)).await
         })
@@ -161,8 +161,7 @@ impl Provider for Compatible {
         Box::pin(async move {
             let (model, dimensions) = (call.model, call.dimensions);
             let request = EmbedRequest { model: &model, input: &call.inputs, dimensions, encoding_format: "float" };
-            let body = serde_json::to_vec(&request)
-                .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
+            let body = serde_json::to_vec(&request).map_err(invalid)?;
             let sending = Sending { uri, body: body.into(), stream: false, headers: Vec::new() };
             embeddings_of(&upstream.whole(sending).await?, call.inputs.len())
         })

@@ -1,10 +1,8 @@
 //! The probabilities of an answer's tokens. The core form of a reply has no place for them, so a cascade asks in the
 //! form of the Chat Completions API, and reads them from the raw reply before it decodes it.
 
-use crate::call::Call;
-use bedplate_core::port::model::{
-    Answer, Asked, ModelError, ModelErrorKind, ModelReply, ModelRequest, RawBody, RawReply, RawRequest,
-};
+use crate::call::{Call, invalid};
+use bedplate_core::port::model::{Answer, Asked, ModelError, ModelReply, ModelRequest, RawBody, RawReply, RawRequest};
 use bedplate_dialects::{NameMap, openai_chat};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -19,14 +17,12 @@ pub(crate) fn asking(call: Call, request: ModelRequest) -> Result<Call, ModelErr
         stream: false,
         extensions: false,
     };
-    let (wire, _) = openai_chat::encode_request(&request, options)
-        .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
-    let mut body: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&wire.to_json())
-        .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
+    let (wire, _) = openai_chat::encode_request(&request, options).map_err(invalid)?;
+    let mut body: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&wire.to_json()).map_err(invalid)?;
     body.insert("logprobs".into(), true.into());
     body.remove("stream_options");
-    let body = serde_json::to_vec(&body)
-        .map_err(|error| ModelError::new(ModelErrorKind::InvalidRequest, error.to_string()))?;
+    let body = serde_json::to_vec(&body).map_err(invalid)?;
     let model = request.model.clone();
     let name = serde_json::to_string(&model).unwrap_or_default();
     let key = format!("\"model\":{name}");
