@@ -133,6 +133,16 @@ class Bedplate:
     def delete(self, path, **options):
         return self.request("DELETE", path, **options)
 
+    def pages(self, path, what, **options):
+        """Returns the pages of a list, each as its items; `path` has a query already."""
+        pages, cursor = [], None
+        while True:
+            page = self.get(path + (f"&cursor={cursor}" if cursor else ""), **options).json()
+            pages.append(page[what])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return pages
+
     def agent(self, query, **fields):
         """Asks through the documents' contract and returns the answer's JSON, which must be a 200."""
         answer = self.post("/agent", {"query": query, **fields})

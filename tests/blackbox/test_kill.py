@@ -85,13 +85,7 @@ def refuse_all_but(server, left):
 
 
 def runs(server):
-    found, cursor = [], None
-    while True:
-        page = server.get("/v1/runs?limit=200" + (f"&cursor={cursor}" if cursor else ""), token=True).json()
-        found += page["runs"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return found
+    return [run for page in server.pages("/v1/runs?limit=200", "runs", token=True) for run in page]
 
 
 def settle(server):

@@ -66,13 +66,8 @@ class Load(Clients):
 
 def statuses(server):
     """Returns how every execution stands, by its id."""
-    found, cursor = {}, None
-    while True:
-        page = server.get("/v1/executions?limit=200" + (f"&cursor={cursor}" if cursor else "")).json()
-        found |= {execution["id"]: execution["status"] for execution in page["executions"]}
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return found
+    pages = server.pages("/v1/executions?limit=200", "executions")
+    return {execution["id"]: execution["status"] for page in pages for execution in page}
 
 
 def settled(server):

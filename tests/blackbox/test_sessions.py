@@ -8,14 +8,8 @@ from harness import error_code, name
 
 def pages(server, path, what):
     """Returns every item of a paged list, and how many pages it took."""
-    items, cursor, count = [], None, 0
-    while True:
-        page = server.get(path + (f"&cursor={cursor}" if cursor else "")).json()
-        items += page[what]
-        count += 1
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return items, count
+    found = server.pages(path, what)
+    return [item for page in found for item in page], len(found)
 
 
 def test_sessions_come_in_pages_latest_first_and_none_twice(scripted):

@@ -139,11 +139,7 @@ def test_children_of_a_map_run_are_listed_with_its_sums_and_a_page_goes_on_where
     shown = server.get(f"/v1/executions/{done}").json()
     (run,) = shown["map_runs"]
     assert (run["state"], run["status"], run["total"], run["succeeded"]) == ("Reviews", "SUCCEEDED", 10, 10)
-    seen, cursor = [], ""
-    while cursor is not None:
-        page = server.get(f"/v1/runs/{done}/children?limit=4{cursor and '&cursor=' + cursor}").json()
-        seen += page["children"]
-        cursor = page["next_cursor"]
+    seen = [child for page in server.pages(f"/v1/runs/{done}/children?limit=4", "children") for child in page]
     assert len({one["run_id"] for one in seen}) == 10 and {one["name"] for one in seen} == {run["arn"]}
     assert server.get(f"/v1/runs/{'0' * 32}/children").status_code == 404
 
