@@ -138,6 +138,12 @@ impl Counters {
         }
     }
 
+    /// Counts a commit of so many events, of which none is an agent's.
+    pub(crate) fn count_workflow(&self, events: u64) {
+        add(&self.appends, 1);
+        add(&self.events, events);
+    }
+
     pub(crate) fn read(&self) -> Stats {
         Stats {
             loaded_runs: self.loaded.load(Relaxed),

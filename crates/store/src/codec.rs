@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 /// The events of one batch as they are stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded {
-    /// The JSON array, packed.
+    /// The JSON array, packed unless it says so where it is made.
     pub(crate) payload: Bytes,
     /// How many events it has.
     pub(crate) count: u64,
@@ -34,8 +34,20 @@ pub(crate) enum DecodeError<E> {
 
 const MARK: &str = r#"{"$blob":""#;
 
+impl Encoded {
+    /// Packs what [`encode_plain`] gave.
+    pub(crate) fn packed(self) -> Self {
+        Self { payload: pack::pack(self.payload.into()).into(), ..self }
+    }
+}
+
 /// Encodes events and checks the limits of the port.
 pub(crate) fn encode(events: &[Event]) -> Result<Encoded, AppendError> {
+    encode_plain(events).map(Encoded::packed)
+}
+
+/// As [`encode`], without packing: for those who pack many batches together.
+pub(crate) fn encode_plain(events: &[Event]) -> Result<Encoded, AppendError> {
     let mut payload = Vec::with_capacity(256 * events.len() + 2);
     let mut large = Vec::new();
     payload.push(b'[');
@@ -61,17 +73,24 @@ pub(crate) fn encode(events: &[Event]) -> Result<Encoded, AppendError> {
     if payload.len() > MAX_BATCH_BYTES {
         return Err(AppendError::TooLarge { what: "the batch", bytes: payload.len(), limit: MAX_BATCH_BYTES });
     }
-    Ok(Encoded { payload: pack::pack(payload).into(), count: events.len() as u64, large })
+    Ok(Encoded { payload: payload.into(), count: events.len() as u64, large })
 }
 
 /// Decodes what [`encode`] made; `blob` fetches the events that were too large.
 pub(crate) fn decode<E>(
     payload: &[u8],
+    blob: impl FnMut(ContentHash) -> Result<Option<Bytes>, E>,
+) -> Result<Vec<Event>, DecodeError<E>> {
+    decode_plain(&pack::unpack(payload).map_err(DecodeError::Damaged)?, blob)
+}
+
+/// Decodes what [`encode_plain`] made.
+pub(crate) fn decode_plain<E>(
+    json: &[u8],
     mut blob: impl FnMut(ContentHash) -> Result<Option<Bytes>, E>,
 ) -> Result<Vec<Event>, DecodeError<E>> {
     let damaged = |error: serde_json::Error| DecodeError::Damaged(error.to_string());
-    let json = pack::unpack(payload).map_err(DecodeError::Damaged)?;
-    let texts: Vec<&RawValue> = serde_json::from_slice(&json).map_err(damaged)?;
+    let texts: Vec<&RawValue> = serde_json::from_slice(json).map_err(damaged)?;
     let mut events = Vec::with_capacity(texts.len());
     for text in texts {
         let text = text.get();

@@ -2,6 +2,7 @@
 
 use crate::codec::{Encoded, encode};
 use bedplate_core::{
+    event::Event,
     id::{ContentHash, Epoch},
     port::journal::{AppendError, Batch, MAX_SIGNALS, RunStatus, SignalId},
     time::Timestamp,
@@ -23,6 +24,9 @@ pub(crate) const MAX_SNAPSHOT_BYTES: usize = 256 * 1024 * 1024;
 /// How many runs a page of a list shows at most.
 pub(crate) const MAX_PAGE: usize = 200;
 
+/// How events become bytes.
+type Encode = fn(&[Event]) -> Result<Encoded, AppendError>;
+
 /// A batch after every check that needs no store.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
@@ -38,6 +42,10 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Encodes and checks a batch for a run that exists.
     pub(crate) fn for_append(batch: Batch) -> Result<Self, AppendError> {
+        Self::new(batch, encode)
+    }
+
+    fn new(batch: Batch, encode: Encode) -> Result<Self, AppendError> {
         let Batch { at, events, status, wake_at, title, mut consumed, mut blobs } = batch;
         if consumed.len() > MAX_SIGNALS {
             return Err(invalid(format!("{} signals are consumed, the limit is {MAX_SIGNALS}", consumed.len())));
@@ -53,21 +61,30 @@ impl Prepared {
 
     /// Encodes and checks the batch that comes with a new run.
     pub(crate) fn for_new_run(batch: Batch) -> Result<Self, AppendError> {
+        Self::new_run(batch, encode)
+    }
+
+    fn new_run(batch: Batch, encode: Encode) -> Result<Self, AppendError> {
         if batch.events.is_empty() {
             return Err(invalid("a new run needs an event"));
         }
         if !batch.consumed.is_empty() {
             return Err(invalid("a new run has no signals to consume"));
         }
-        Self::for_append(batch)
+        Self::new(batch, encode)
     }
 
     /// Encodes and checks the batch that is all of a new run.
-    pub(crate) fn for_ended_run(batch: Batch) -> Result<Self, AppendError> {
+    pub(crate) fn for_ended_run(batch: Batch, encode: Encode) -> Result<Self, AppendError> {
         if !batch.status.is_at_rest() || batch.wake_at.is_some() {
             return Err(invalid("a run that is over has nothing left to do"));
         }
-        Self::for_new_run(batch)
+        Self::new_run(batch, encode)
+    }
+
+    /// Packs events that are not.
+    pub(crate) fn packed(self) -> Self {
+        Self { events: self.events.packed(), ..self }
     }
 
     /// Returns when the run is due after this batch: signals that came meanwhile keep it due, so that none is forgotten.

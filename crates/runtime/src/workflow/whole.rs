@@ -22,6 +22,7 @@ use bedplate_engine::{
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 /// How many children one commit holds at most.
@@ -29,6 +30,10 @@ pub(super) const BLOCK: usize = 256;
 
 /// About how many bytes of events one commit holds, but for the child that passes it.
 const BLOCK_WEIGHT: usize = 256 * 1024;
+
+/// How long children that are run one after the other share their time: then they differ in little, and a store keeps
+/// what they have in common once.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// A child that is to be run.
 pub(super) struct Waiting {
@@ -81,8 +86,14 @@ impl Common {
             _ => return BlockEnd { left: waiting, ..end },
         };
         let (mut block, mut weight) = (Vec::with_capacity(waiting.len()), 0);
+        let mut now = self.runtime.shared().now();
         for child in waiting {
-            match catch_unwind(AssertUnwindSafe(|| self.whole(&child, &ticket.started, &ticket.definition))) {
+            let present = self.runtime.shared().now();
+            if present.since(now) >= MOMENT {
+                now = present;
+            }
+            let run = || self.whole(&child, &ticket.started, &ticket.definition, now);
+            match catch_unwind(AssertUnwindSafe(run)) {
                 Ok(Some(whole)) => {
                     end.hopeless = false;
                     weight += whole.weight;
@@ -101,9 +112,14 @@ impl Common {
     }
 
     /// Runs a child to its end; none when that needs more than the machine, or more room than a batch has.
-    fn whole(&self, child: &Waiting, common: &ExecutionStarted, definition: &Arc<Definition>) -> Option<Whole> {
+    fn whole(
+        &self,
+        child: &Waiting,
+        common: &ExecutionStarted,
+        definition: &Arc<Definition>,
+        now: Timestamp,
+    ) -> Option<Whole> {
         let input = Arc::clone(child.given.as_ref().ok()?);
-        let now = self.runtime.shared().now();
         let started = ExecutionStarted {
             execution: Arc::clone(&child.execution),
             name: Arc::clone(&child.name),
@@ -145,19 +161,23 @@ impl Common {
             return;
         }
         let shared = self.runtime.shared();
-        let runs = block.iter().map(|(_, whole)| (whole.run.clone(), whole.batch.clone())).collect();
+        let (mut children, mut runs) = (Vec::with_capacity(block.len()), Vec::with_capacity(block.len()));
+        for (child, Whole { run, batch, ended, .. }) in block {
+            children.push((child, ended, batch.events.len()));
+            runs.push((run, batch));
+        }
         let created = match shared.options.journal.create_ended(runs).await {
             Ok(created) => created,
             Err(error) => {
                 // Whether they were written is not known; each is begun alone, and joined where it was.
-                tracing::warn!(%error, children = block.len(), "failed to write child executions; trying each alone");
-                vec![false; block.len()]
+                tracing::warn!(%error, children = children.len(), "failed to write child executions; trying each alone");
+                vec![false; children.len()]
             }
         };
-        for ((child, whole), created) in block.into_iter().zip(created) {
+        for ((child, ended, events), created) in children.into_iter().zip(created) {
             if created {
-                shared.counters.count(&whole.batch.events);
-                end.ended.push(whole.ended);
+                shared.counters.count_workflow(events as u64);
+                end.ended.push(ended);
             } else {
                 end.left.push(child);
             }

@@ -2,6 +2,7 @@
 
 use super::MemoryStore;
 use crate::{
+    codec::encode,
     cursor::Cursor,
     memory::state::{Blob, Prefix},
     rules::{MAX_BLOB_BYTES, MAX_PAGE, MAX_SNAPSHOT_BYTES, Prepared, check_size, invalid},
@@ -32,7 +33,7 @@ impl Journal for MemoryStore {
     fn create_ended(&self, runs: Vec<(NewRun, Batch)>) -> BoxFuture<'static, Result<Vec<bool>, AppendError>> {
         let store = self.clone();
         Box::pin(async move {
-            let prepare = |(run, batch): (NewRun, Batch)| Ok((run, Prepared::for_ended_run(batch)?));
+            let prepare = |(run, batch): (NewRun, Batch)| Ok((run, Prepared::for_ended_run(batch, encode)?));
             let runs: Vec<_> = runs.into_iter().map(prepare).collect::<Result<_, AppendError>>()?;
             let mut state = store.lock();
             runs.iter().try_for_each(|(run, batch)| state.check_blobs(&run.tenant, batch))?;

@@ -1,15 +1,20 @@
 //! Creating runs and appending to them; the only place that writes events.
 
 use super::{
-    blobs, head,
+    blobs,
+    bundle::{self, Draft},
+    head,
     pieces::{self, Header},
     place::{Place, Tail},
     writer::Writer,
 };
-use crate::rules::{Prepared, first_epoch, invalid};
+use crate::{
+    codec::encode_plain,
+    rules::{Prepared, first_epoch, invalid},
+};
 use bedplate_core::{
-    id::{Seq, Tenant},
-    port::journal::{AppendError, Expected, Head, NewRun, RunRef},
+    id::{ContentHash, RunId, Seq, Tenant},
+    port::journal::{AppendError, Batch, Expected, Head, NewRun, RunRef},
     time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Result};
@@ -34,7 +39,14 @@ pub(super) fn append(
     let mut select =
         conn.prepare_cached("SELECT seq, epoch, wake_at, inbox, tail FROM run WHERE key = ?1 AND id = ?2")?;
     let mut rows = select.query((run.key, &run.id.0[..]))?;
-    let Some(row) = rows.next()? else { return Ok(Err(AppendError::NotFound)) };
+    let Some(row) = rows.next()? else {
+        drop(rows);
+        drop(select);
+        return match bundle::open(conn, run.key)? {
+            true => append(writer, run, expected, batch),
+            false => Ok(Err(AppendError::NotFound)),
+        };
+    };
     let seq = row.get::<_, i64>(0)?.cast_unsigned();
     if seq != expected.seq || row.get::<_, i64>(1)?.cast_unsigned() != expected.epoch {
         return Ok(Err(AppendError::Conflict));
@@ -52,7 +64,7 @@ pub(super) fn append(
     }
     if !batch.blobs.is_empty() || !batch.events.large.is_empty() {
         let tenant = tenant_of(conn, run.key)?;
-        if let Some(refused) = check_blobs(conn, &tenant, batch)? {
+        if let Some(refused) = check_blobs(conn, &tenant, &batch.blobs)? {
             return Ok(Err(refused));
         }
         refer_to_blobs(conn, &tenant, run.key, seq + 1, batch)?;
@@ -89,28 +101,76 @@ pub(super) fn create(writer: &mut Writer, run: &NewRun, batch: &Prepared) -> Res
     }))
 }
 
+/// Runs that are over with their first events, as they are about to be written.
+pub(super) enum Ended {
+    /// Many alike.
+    Many(Draft),
+    /// One that goes into no bundle.
+    One(Box<(NewRun, Prepared)>),
+}
+
+impl Ended {
+    /// Puts runs into bundles, as far as they are alike, and packs them. Batches come as they are encoded for these.
+    pub(super) fn draft(runs: Vec<(NewRun, Batch)>) -> Result<Vec<Self>, AppendError> {
+        let mut drafts = Vec::new();
+        let mut open: Option<Draft> = None;
+        for (run, batch) in runs {
+            let batch = Prepared::for_ended_run(batch, encode_plain)?;
+            if !Draft::suits(&batch) {
+                drafts.extend(open.take().map(Self::Many));
+                drafts.push(Self::One(Box::new((run, batch.packed()))));
+                continue;
+            }
+            if open.as_ref().is_some_and(|draft| !draft.takes(&run, &batch)) {
+                drafts.extend(open.take().map(Self::Many));
+            }
+            open.get_or_insert_with(|| Draft::new(&run, &batch)).push(run, batch);
+        }
+        drafts.extend(open.map(Self::Many));
+        let packed = |ended| match ended {
+            Self::Many(draft) => draft.packed().map(Self::Many).map_err(AppendError::Invalid),
+            one @ Self::One(_) => Ok(one),
+        };
+        drafts.into_iter().map(packed).collect()
+    }
+}
+
 /// Creates runs that are over with their first events; returns for each whether it was new.
-pub(super) fn create_ended(writer: &mut Writer, runs: &[(NewRun, Prepared)]) -> Result<Result<Vec<bool>, AppendError>> {
-    for (run, batch) in runs {
-        if let Some(refused) = check_blobs(&writer.conn, &run.tenant, batch)? {
+pub(super) fn create_ended(writer: &mut Writer, runs: &[Ended]) -> Result<Result<Vec<bool>, AppendError>> {
+    for ended in runs {
+        let (tenant, blobs) = match ended {
+            Ended::Many(draft) => draft.blobs(),
+            Ended::One(one) => (&one.0.tenant, &one.1.blobs[..]),
+        };
+        if let Some(refused) = check_blobs(&writer.conn, tenant, blobs)? {
             return Ok(Err(refused));
         }
     }
-    let mut created = Vec::with_capacity(runs.len());
-    for (run, batch) in runs {
-        created.push(create(writer, run, batch)?.is_ok());
+    let mut created = Vec::new();
+    for ended in runs {
+        match ended {
+            Ended::Many(draft) => created.extend(draft.write(&writer.conn, writer.boot)?),
+            // Its blobs are there, so that it can only exist already.
+            Ended::One(one) => created.push(create(writer, &one.0, &one.1)?.is_ok()),
+        }
     }
     Ok(Ok(created))
 }
 
 /// Says why a run cannot be created, if so.
 pub(super) fn check_new(conn: &Connection, run: &NewRun, batch: &Prepared) -> Result<Option<AppendError>> {
-    let buried = "SELECT 1 FROM tombstone WHERE tenant = ?1 AND id = ?2";
-    let id = (run.tenant.as_str(), &run.id.0[..]);
-    if head::key(conn, &run.tenant, run.id)?.is_some() || conn.prepare_cached(buried)?.exists(id)? {
-        return Ok(Some(AppendError::Conflict));
+    match is_new(conn, &run.tenant, run.id)? {
+        true => check_blobs(conn, &run.tenant, &batch.blobs),
+        false => Ok(Some(AppendError::Conflict)),
     }
-    check_blobs(conn, &run.tenant, batch)
+}
+
+/// Returns whether no run of a tenant has, or had, an id.
+pub(super) fn is_new(conn: &Connection, tenant: &Tenant, run: RunId) -> Result<bool> {
+    let buried = "SELECT 1 FROM tombstone WHERE tenant = ?1 AND id = ?2";
+    Ok(head::key(conn, tenant, run)?.is_none()
+        && bundle::key(conn, tenant, run)?.is_none()
+        && !conn.prepare_cached(buried)?.exists((tenant.as_str(), &run.0[..]))?)
 }
 
 /// Inserts the head row of a new run, with no events yet; returns its key.
@@ -186,8 +246,8 @@ fn check_signals(conn: &Connection, run: i64, batch: &Prepared) -> Result<Option
     Ok(None)
 }
 
-fn check_blobs(conn: &Connection, tenant: &Tenant, batch: &Prepared) -> Result<Option<AppendError>> {
-    for hash in &batch.blobs {
+fn check_blobs(conn: &Connection, tenant: &Tenant, blobs: &[ContentHash]) -> Result<Option<AppendError>> {
+    for hash in blobs {
         if blobs::find(conn, tenant, *hash)?.is_none() {
             return Ok(Some(invalid(format!("the blob {hash} is not stored"))));
         }

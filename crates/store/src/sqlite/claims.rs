@@ -1,6 +1,6 @@
 //! Claims, and which runs are due.
 
-use super::{head, writer::Writer};
+use super::{bundle, head, writer::Writer};
 use crate::rules::{first_epoch, next_epoch};
 use bedplate_core::{
     id::{RunId, Tenant},
@@ -18,10 +18,11 @@ pub(super) fn orphans(conn: &Connection) -> Result<Vec<i64>> {
 
 /// Claims a tenant's run.
 pub(super) fn claim(writer: &mut Writer, tenant: &Tenant, run: RunId, until: Timestamp) -> Result<Option<Head>> {
-    match head::load(&writer.conn, tenant, run)? {
-        Some(head) => raise(writer, head, until).map(Some),
-        None => Ok(None),
-    }
+    let head = match head::load_row(&writer.conn, tenant, run)? {
+        None if bundle::open_run(&writer.conn, tenant, run)? => head::load_row(&writer.conn, tenant, run)?,
+        head => head,
+    };
+    head.map(|head| raise(writer, head, until)).transpose()
 }
 
 /// Claims what is due: first what an earlier process had claimed, then by time.

@@ -1,8 +1,8 @@
 //! Removing runs, with everything that is theirs.
 
-use super::{blobs, head, pieces, place};
+use super::{blobs, bundle, head, pieces, place};
 use bedplate_core::{
-    id::{Tenant, UserId},
+    id::{RunId, Tenant, UserId},
     port::journal::{Deleted, RunStatus},
     time::Timestamp,
 };
@@ -10,6 +10,14 @@ use rusqlite::{Connection, OptionalExtension, Result};
 
 /// How many runs one transaction removes at most, so that a large removal does not keep others waiting.
 pub(super) const CHUNK: usize = 32;
+
+/// Returns the key of a tenant's run, which is in no bundle then.
+pub(super) fn key(conn: &Connection, tenant: &Tenant, run: RunId) -> Result<Option<i64>> {
+    match head::key(conn, tenant, run)? {
+        None if bundle::open_run(conn, tenant, run)? => head::key(conn, tenant, run),
+        key => Ok(key),
+    }
+}
 
 /// Removes a run and leaves a tombstone; removes nothing when it does not exist.
 pub(super) fn run(conn: &Connection, key: i64, at: Timestamp) -> Result<Deleted> {
@@ -37,6 +45,9 @@ pub(super) fn run(conn: &Connection, key: i64, at: Timestamp) -> Result<Deleted>
 
 /// Removes some runs of a user and forks of them; none left when it removes none.
 pub(super) fn some_of_user(conn: &Connection, tenant: &Tenant, user: &UserId, at: Timestamp) -> Result<Deleted> {
+    if let Some(key) = bundle::one_of_user(conn, tenant, user)? {
+        return bundle::remove(conn, key, at);
+    }
     let sql = "SELECT key FROM run WHERE tenant = ?1 AND user = ?2
                UNION SELECT run FROM lineage WHERE tenant = ?1 AND user = ?2 LIMIT ?3";
     let keys: Vec<i64> = conn

@@ -2,6 +2,7 @@
 
 use super::{
     append::{self, Current},
+    bundle,
     pieces::{self, Header},
     place::{self, Place, Tail},
     writer::Writer,
@@ -22,7 +23,11 @@ pub(super) fn fork(
     batch: &Prepared,
 ) -> Result<Result<Head, AppendError>> {
     let conn = &writer.conn;
-    let Some(source) = Source::load(conn, from, run)? else { return Ok(Err(AppendError::NotFound)) };
+    let source = match Source::load(conn, from, run)? {
+        None if bundle::open(conn, from.key)? => Source::load(conn, from, run)?,
+        source => source,
+    };
+    let Some(source) = source else { return Ok(Err(AppendError::NotFound)) };
     let Some(places) = source.places_until(conn, from.key, at)? else {
         return Ok(Err(invalid(format!("position {at} is not the end of a batch"))));
     };

@@ -1,5 +1,6 @@
 //! Head rows: their columns, and how they become a [`Head`].
 
+use super::bundle;
 use bedplate_core::{
     event::RunKind,
     id::{RunId, Tenant},
@@ -14,6 +15,14 @@ pub(super) const COLUMNS: &str =
 
 /// Returns the head of a tenant's run.
 pub(super) fn load(conn: &Connection, tenant: &Tenant, run: RunId) -> Result<Option<Head>> {
+    match load_row(conn, tenant, run)? {
+        Some(head) => Ok(Some(head)),
+        None => bundle::load(conn, tenant, run),
+    }
+}
+
+/// Returns the head of a tenant's run that is in no bundle.
+pub(super) fn load_row(conn: &Connection, tenant: &Tenant, run: RunId) -> Result<Option<Head>> {
     let sql = const_format(" WHERE tenant = ?1 AND id = ?2");
     conn.prepare_cached(&sql)?.query_row((tenant.as_str(), &run.0[..]), from_row).optional()
 }
@@ -23,7 +32,7 @@ pub(super) fn load_key(conn: &Connection, key: i64) -> Result<Option<Head>> {
     conn.prepare_cached(&const_format(" WHERE key = ?1"))?.query_row([key], from_row).optional()
 }
 
-/// Returns the key of a tenant's run.
+/// Returns the key of a tenant's run that is in no bundle.
 pub(super) fn key(conn: &Connection, tenant: &Tenant, run: RunId) -> Result<Option<i64>> {
     let sql = "SELECT key FROM run WHERE tenant = ?1 AND id = ?2";
     conn.prepare_cached(sql)?.query_row((tenant.as_str(), &run.0[..]), |row| row.get(0)).optional()
@@ -76,20 +85,27 @@ pub(super) fn kind_word(kind: RunKind) -> &'static str {
     }
 }
 
-fn status(row: &Row<'_>, column: usize) -> Result<RunStatus> {
-    match row.get::<_, i64>(column)? {
-        0 => Ok(RunStatus::Idle),
-        1 => Ok(RunStatus::Running),
-        2 => Ok(RunStatus::Waiting),
-        3 => Ok(RunStatus::Succeeded),
-        4 => Ok(RunStatus::Failed),
-        5 => Ok(RunStatus::TimedOut),
-        6 => Ok(RunStatus::Aborted),
-        other => Err(unknown(column, Type::Integer, format!("{other} is no status"))),
+/// Returns the status that is stored as a number.
+pub(super) fn status_of(number: i64) -> Option<RunStatus> {
+    match number {
+        0 => Some(RunStatus::Idle),
+        1 => Some(RunStatus::Running),
+        2 => Some(RunStatus::Waiting),
+        3 => Some(RunStatus::Succeeded),
+        4 => Some(RunStatus::Failed),
+        5 => Some(RunStatus::TimedOut),
+        6 => Some(RunStatus::Aborted),
+        _ => None,
     }
 }
 
-fn kind(row: &Row<'_>, column: usize) -> Result<RunKind> {
+fn status(row: &Row<'_>, column: usize) -> Result<RunStatus> {
+    let number = row.get(column)?;
+    status_of(number).ok_or_else(|| unknown(column, Type::Integer, format!("{number} is no status")))
+}
+
+/// Reads a kind as it is stored.
+pub(super) fn kind(row: &Row<'_>, column: usize) -> Result<RunKind> {
     match text(row, column)? {
         "agent" => Ok(RunKind::Agent),
         "workflow" => Ok(RunKind::Workflow),

@@ -1,7 +1,7 @@
 //! The Journal port over SQLite: arguments are checked and encoded on the caller's side, then the writer or a reader
 //! does the work.
 
-use super::{append, blobs, claims, delete, fork, head, list, read, signals, snapshots};
+use super::{append, blobs, bundle, claims, delete, fork, head, list, read, signals, snapshots};
 use super::{
     readers::Readers,
     writer::{StoreFailure, WriterHandle},
@@ -58,8 +58,7 @@ impl Journal for SqliteJournal {
     fn create_ended(&self, runs: Vec<(NewRun, Batch)>) -> BoxFuture<'static, Result<Vec<bool>, AppendError>> {
         let writer = self.writer.clone();
         Box::pin(async move {
-            let prepare = |(run, batch): (NewRun, Batch)| Ok((run, Prepared::for_ended_run(batch)?));
-            let runs: Vec<_> = runs.into_iter().map(prepare).collect::<Result<_, AppendError>>()?;
+            let runs = append::Ended::draft(runs)?;
             writer.run(move |writer| append::create_ended(writer, &runs)).await
         })
     }
@@ -187,7 +186,7 @@ impl Journal for SqliteJournal {
         let (writer, tenant) = (self.writer.clone(), tenant.clone());
         Box::pin(async move {
             writer
-                .run(move |writer| match head::key(&writer.conn, &tenant, run)? {
+                .run(move |writer| match delete::key(&writer.conn, &tenant, run)? {
                     Some(key) => delete::run(&writer.conn, key, at).map(Ok),
                     None => Ok(Ok(Deleted::default())),
                 })
@@ -221,9 +220,26 @@ impl Journal for SqliteJournal {
     fn retain(&self, before: Timestamp, limit: usize) -> BoxFuture<'static, Result<Deleted, AppendError>> {
         let (writer, readers) = (self.writer.clone(), self.readers.clone());
         Box::pin(async move {
-            let stale: Vec<i64> =
-                readers.run(move |conn| delete::stale(conn, before, limit).map(Ok::<_, AppendError>)).await?;
             let mut sum = Deleted::default();
+            let bundles = readers.run(move |conn| bundle::stale(conn, before, limit).map(Ok::<_, AppendError>)).await?;
+            for (key, count) in bundles {
+                let whole = count <= limit as u64 - sum.runs;
+                let some = move |writer: &mut super::writer::Writer| {
+                    let (conn, now) = (&writer.conn, (writer.now)());
+                    match whole {
+                        true => bundle::remove(conn, key, now).map(Ok::<_, AppendError>),
+                        // Some of its runs stay, so that each is a run of its own from now on.
+                        false => bundle::open(conn, key).map(|_| Ok(Deleted::default())),
+                    }
+                };
+                sum = delete::add(sum, writer.run(some).await?);
+                if !whole {
+                    break;
+                }
+            }
+            let left = limit.saturating_sub(usize::try_from(sum.runs).unwrap_or(usize::MAX));
+            let stale: Vec<i64> =
+                readers.run(move |conn| delete::stale(conn, before, left).map(Ok::<_, AppendError>)).await?;
             for chunk in stale.chunks(delete::CHUNK) {
                 let keys = chunk.to_vec();
                 let some = move |writer: &mut super::writer::Writer| {

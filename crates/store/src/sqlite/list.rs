@@ -1,6 +1,9 @@
 //! Lists of runs.
 
-use super::head::{self, COLUMNS, kind_word, status_number};
+use super::{
+    bundle,
+    head::{self, COLUMNS, kind_word, status_number},
+};
 use crate::{cursor::Cursor, rules::MAX_PAGE};
 use bedplate_core::port::journal::{ReadError, RunPage, RunQuery};
 use rusqlite::{Connection, Result, ToSql};
@@ -46,6 +49,9 @@ pub(super) fn list(conn: &Connection, query: &RunQuery) -> Result<Result<RunPage
     sql.push_str(&format!(" ORDER BY touched_at DESC, key DESC LIMIT {}", limit + 1));
     let mut select = conn.prepare_cached(&sql)?;
     let mut runs = select.query_map(rusqlite::params_from_iter(values), head::from_row)?.collect::<Result<Vec<_>>>()?;
+    drop(select);
+    bundle::list(conn, query, from, limit, &mut runs)?;
+    runs.sort_by_key(|head| std::cmp::Reverse((head.touched_at, head.run.key)));
     let more = runs.len() > limit;
     runs.truncate(limit);
     let place = |head: &bedplate_core::port::journal::Head| Cursor { touched_at: head.touched_at, key: head.run.key };

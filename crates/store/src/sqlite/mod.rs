@@ -5,6 +5,7 @@
 
 mod append;
 mod blobs;
+mod bundle;
 mod checkpointer;
 mod claims;
 mod connection;

@@ -1,6 +1,6 @@
 //! Reading events.
 
-use super::{blobs, pieces, place};
+use super::{blobs, bundle, pieces, place};
 use crate::codec::{DecodeError, decode};
 use bedplate_core::{
     event::Entry,
@@ -15,7 +15,7 @@ pub(super) fn read(conn: &Connection, run: RunRef, after: Seq, limit: usize) -> 
     let head = conn.prepare_cached(sql)?.query_row((run.key, &run.id.0[..], place::to_sql(after)), |row| {
         Ok((row.get::<_, Vec<u8>>(0)?, Tenant::from(row.get_ref(1)?.as_str()?)))
     });
-    let Some((tail, tenant)) = head.optional()? else { return Ok(Ok(Vec::new())) };
+    let Some((tail, tenant)) = head.optional()? else { return bundle::read(conn, run, after) };
     let until = after.saturating_add(limit.max(1) as u64);
     let mut entries = Vec::new();
     for place in place::find(conn, run.key, &tail, after, until)? {

@@ -3,8 +3,12 @@
 use rusqlite::{Connection, OptionalExtension, Result};
 
 /// The migrations; the first makes version 1 of an empty file. Append only.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
 
 /// What a file says about itself.
 pub(super) enum Version {

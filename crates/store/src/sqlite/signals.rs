@@ -1,6 +1,6 @@
 //! The inbox of a run.
 
-use super::writer::Writer;
+use super::{bundle, writer::Writer};
 use bedplate_core::{
     id::{RunId, Tenant},
     port::journal::{MAX_SIGNALS, RunRef, Signal, SignalError, SignalOutcome},
@@ -23,7 +23,12 @@ pub(super) fn store(
     let read =
         |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Option<i64>>(2)?));
     let found = conn.prepare_cached(sql)?.query_row((tenant.as_str(), &run.0[..]), read).optional()?;
-    let Some((run, signals, wake_at)) = found else { return Ok(Err(SignalError::NotFound)) };
+    let Some((run, signals, wake_at)) = found else {
+        return match bundle::open_run(conn, tenant, run)? {
+            true => store(writer, tenant, run, key, body, at),
+            false => Ok(Err(SignalError::NotFound)),
+        };
+    };
     let sql = "INSERT OR IGNORE INTO signal_key (run, key) VALUES (?1, ?2)";
     if conn.prepare_cached(sql)?.execute((run, key))? == 0 {
         return Ok(Ok(SignalOutcome::Duplicate));

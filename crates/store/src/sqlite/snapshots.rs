@@ -1,6 +1,6 @@
 //! Snapshots: one for each run, the latest.
 
-use super::{head, place, writer::Writer};
+use super::{bundle, head, place, writer::Writer};
 use crate::rules::invalid;
 use bedplate_core::{
     id::Seq,
@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Result};
 pub(super) fn put(writer: &mut Writer, run: RunRef, seq: Seq, state: &Bytes) -> Result<Result<(), AppendError>> {
     let conn = &writer.conn;
     match head::load_key(conn, run.key)?.filter(|head| head.run == run) {
+        None if bundle::open(conn, run.key)? => return put(writer, run, seq, state),
         None => return Ok(Err(AppendError::NotFound)),
         Some(head) if seq > head.seq => return Ok(Err(invalid(format!("the run has no position {seq}")))),
         Some(_) => {}

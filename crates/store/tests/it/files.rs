@@ -1,15 +1,15 @@
 //! The file across versions and processes.
 
 use bedplate_core::{
-    event::{Event, TurnOutcome},
+    event::{Event, RunKind, RunStarted, TurnOutcome},
     id::{ContentHash, RunId, Tenant},
     message::Message,
-    port::journal::{Batch, Expected, RunQuery, RunStatus, SignalOutcome},
+    port::journal::{Batch, Expected, NewRun, RunQuery, RunStatus, SignalOutcome},
     time::Timestamp,
 };
 use bedplate_store::{OpenError, Options, Store};
 use rusqlite::Connection;
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// A file that version 1 of the schema wrote, with events in the shortest form that was ever valid.
 const VERSION_1: &str = include_str!("../fixtures/version-1.sql");
@@ -68,8 +68,53 @@ async fn a_file_of_version_1_is_read_and_goes_on() {
     let expected = Expected { seq: 40, epoch: due[0].epoch };
     assert_eq!(journal.append(head.run, expected, batch).await, Ok(41));
     assert_eq!(journal.read(head.run, 38, 10).await.unwrap().len(), 3);
-    let list = journal.list(RunQuery { tenant, limit: 10, ..RunQuery::default() }).await.unwrap();
+    let list = journal.list(RunQuery { tenant: tenant.clone(), limit: 10, ..RunQuery::default() }).await.unwrap();
     assert_eq!(list.runs.len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_of_version_1_takes_runs_that_are_created_together_and_keeps_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    write_version_1(folder.path());
+    let new = |at: u8| {
+        let run = NewRun {
+            id: RunId([at; 16]),
+            tenant: Tenant::default(),
+            kind: RunKind::Workflow,
+            name: "each".to_owned(),
+            user: "ann".into(),
+            session: format!("child {at}"),
+            parent: None,
+        };
+        let (name, user, session) = (run.name.clone(), run.user.clone(), run.session.clone());
+        let started = RunStarted { kind: run.kind, name, user, session, parent: None };
+        let batch = Batch {
+            at: Timestamp(1_700_000_100_000),
+            events: vec![Event::RunStarted(started)].into(),
+            status: RunStatus::Succeeded,
+            wake_at: None,
+            title: Some(run.session.clone()),
+            consumed: Vec::new(),
+            blobs: Vec::new(),
+        };
+        (run, batch)
+    };
+    for reopened in [false, true] {
+        let store = Store::open(folder.path(), Options::default()).unwrap();
+        let (journal, tenant) = (store.journal(), Tenant::default());
+        // 0x11 is there, and 0x22 was deleted.
+        let created = journal.create_ended([0x11, 0x22, 0x33, 0x44].map(new).into()).await.unwrap();
+        assert_eq!(created, [false, false, !reopened, !reopened]);
+        let query = RunQuery { tenant: tenant.clone(), limit: 10, ..RunQuery::default() };
+        let listed = journal.list(query).await.unwrap().runs;
+        let mut ids: Vec<u8> = listed.iter().map(|head| head.run.id.0[0]).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [0x11, 0x33, 0x44]);
+        let keys: BTreeSet<i64> = listed.iter().map(|head| head.run.key).collect();
+        assert_eq!(keys.len(), 3, "a key never names two runs");
+        let old = journal.head(&tenant, RunId([0x11; 16])).await.unwrap().unwrap();
+        assert_eq!((old.seq, old.session.as_str()), (40, "first chat"));
+    }
 }
 
 #[test]
