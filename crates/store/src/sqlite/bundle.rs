@@ -25,13 +25,19 @@ use bedplate_core::{
 };
 use rusqlite::{Connection, OptionalExtension, Result, Row, types::Type};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// How many runs a bundle holds at most.
 const MOST: usize = 256;
 
 /// From how many bytes of events on a bundle takes no more runs.
 const FULL: usize = 512 * 1024;
+
+/// How many bundles that were read are kept unpacked.
+const RECENT: usize = 4;
 
 /// The bytes of an id.
 const ID: usize = 16;
@@ -67,6 +73,53 @@ pub(super) struct Bundle {
     epoch: Epoch,
     at: Timestamp,
     ids: Vec<u8>,
+}
+
+/// What a bundle holds, unpacked.
+struct Contents {
+    members: Vec<Member>,
+    /// The batches one after the other.
+    batches: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+impl Contents {
+    /// Returns the batch of a run by its place.
+    fn batch(&self, at: usize) -> &[u8] {
+        let begin = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let end = self.ends.get(at).copied().unwrap_or(begin);
+        self.batches.get(begin..end).unwrap_or_default()
+    }
+}
+
+/// The bundles that were read last: whoever reads one run of a bundle mostly reads its neighbours next. A bundle never
+/// changes but goes as a whole, and its key never names another; whether it is there is looked up each time.
+#[derive(Default)]
+pub(super) struct Recent(Mutex<VecDeque<(i64, Arc<Contents>)>>);
+
+impl Recent {
+    /// Forgets all: something was deleted.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn contents(&self, conn: &Connection, bundle: &Bundle) -> Result<Arc<Contents>> {
+        if let Some((_, found)) = self.lock().iter().find(|(key, _)| *key == bundle.key) {
+            return Ok(Arc::clone(found));
+        }
+        let contents = Arc::new(bundle.contents(conn)?);
+        let mut recent = self.lock();
+        if recent.len() >= RECENT {
+            recent.pop_front();
+        }
+        recent.push_back((bundle.key, Arc::clone(&contents)));
+        Ok(contents)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(i64, Arc<Contents>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Draft {
@@ -221,37 +274,46 @@ impl Bundle {
 
     /// Returns the runs, in the order of their keys.
     fn members(&self, conn: &Connection) -> Result<Vec<Member>> {
-        let heads = self.content(conn, "SELECT heads FROM bundle WHERE key = ?1")?;
+        let heads = self.unpacked(conn, "SELECT heads FROM bundle WHERE key = ?1")?;
         let members: Vec<Member> = serde_json::from_slice(&heads).map_err(|error| damaged(error.to_string()))?;
         if members.len() as i64 == self.count() { Ok(members) } else { Err(damaged("runs are missing".into())) }
     }
 
-    fn content(&self, conn: &Connection, sql: &str) -> Result<Vec<u8>> {
+    fn contents(&self, conn: &Connection) -> Result<Contents> {
+        let members = self.members(conn)?;
+        let batches = self.unpacked(conn, "SELECT data FROM bundle WHERE key = ?1")?;
+        let mut end = 0_usize;
+        let mut ends = Vec::with_capacity(members.len());
+        for member in &members {
+            end = end.saturating_add(member.bytes);
+            ends.push(end);
+        }
+        if end == batches.len() {
+            Ok(Contents { members, batches, ends })
+        } else {
+            Err(damaged("batches are missing".into()))
+        }
+    }
+
+    fn unpacked(&self, conn: &Connection, sql: &str) -> Result<Vec<u8>> {
         let packed: Vec<u8> = conn.prepare_cached(sql)?.query_row([self.key], |row| row.get(0))?;
         pack::restore(&packed).map_err(damaged)
     }
 
-    /// Returns the batches of the runs one after the other.
-    fn batches(&self, conn: &Connection, members: &[Member]) -> Result<Vec<u8>> {
-        let batches = self.content(conn, "SELECT data FROM bundle WHERE key = ?1")?;
-        let bytes = members.iter().try_fold(0_usize, |sum, member| sum.checked_add(member.bytes));
-        if bytes == Some(batches.len()) { Ok(batches) } else { Err(damaged("batches are missing".into())) }
-    }
-
-    fn head(&self, key: i64, id: RunId, member: Member) -> Result<Head> {
+    fn head(&self, key: i64, id: RunId, member: &Member) -> Result<Head> {
         Ok(Head {
             run: RunRef { id, key },
             tenant: self.like.tenant.clone(),
             kind: self.like.kind,
             name: self.like.name.clone(),
             user: self.like.user.clone(),
-            session: member.session,
+            session: member.session.clone(),
             parent: self.like.parent,
             seq: member.seq,
             epoch: self.epoch,
             wake_at: None,
             status: head::status_of(member.status).ok_or_else(|| damaged("a status is not known".into()))?,
-            title: member.title,
+            title: member.title.clone(),
             created_at: self.at,
             touched_at: self.at,
         })
@@ -272,10 +334,10 @@ pub(super) fn key(conn: &Connection, tenant: &Tenant, run: RunId) -> Result<Opti
 }
 
 /// Returns the head of a tenant's run that is in a bundle.
-pub(super) fn load(conn: &Connection, tenant: &Tenant, run: RunId) -> Result<Option<Head>> {
+pub(super) fn load(conn: &Connection, tenant: &Tenant, run: RunId, recent: &Recent) -> Result<Option<Head>> {
     let Some((bundle, at)) = find(conn, tenant, run)? else { return Ok(None) };
-    let member = bundle.members(conn)?.into_iter().nth(at);
-    member.map(|member| bundle.head(bundle.key + at as i64, run, member)).transpose()
+    let contents = recent.contents(conn, &bundle)?;
+    contents.members.get(at).map(|member| bundle.head(bundle.key + at as i64, run, member)).transpose()
 }
 
 /// Returns the bundle that a tenant's run is in, and its place there.
@@ -298,13 +360,16 @@ fn prefix(run: RunId) -> i64 {
 }
 
 /// Reads the events after a position of a run that is in a bundle.
-pub(super) fn read(conn: &Connection, run: RunRef, after: Seq) -> Result<Result<Vec<Entry>, ReadError>> {
+pub(super) fn read(
+    conn: &Connection,
+    run: RunRef,
+    after: Seq,
+    recent: &Recent,
+) -> Result<Result<Vec<Entry>, ReadError>> {
     let Some(bundle) = Bundle::of_key(conn, run.key)? else { return Ok(Ok(Vec::new())) };
     let Some(at) = bundle.place(run) else { return Ok(Ok(Vec::new())) };
-    let members = bundle.members(conn)?;
-    let batches = bundle.batches(conn, &members)?;
-    let begin: usize = members[..at].iter().map(|member| member.bytes).sum();
-    let events = match decode_plain(&batches[begin..begin + members[at].bytes], |_| Ok::<_, rusqlite::Error>(None)) {
+    let contents = recent.contents(conn, &bundle)?;
+    let events = match decode_plain(contents.batch(at), |_| Ok::<_, rusqlite::Error>(None)) {
         Ok(events) => events,
         Err(DecodeError::Damaged(message)) => return Ok(Err(ReadError::Damaged { run: run.id, seq: 1, message })),
         Err(DecodeError::Fetch(error)) => return Err(error),
@@ -322,26 +387,30 @@ pub(super) fn list(
     heads: &mut Vec<Head>,
 ) -> Result<()> {
     let sql = "SELECT key, tenant, kind, name, user, parent, epoch, at, ids FROM bundle
-               WHERE tenant = ?1 AND at <= ?2 AND (?3 IS NULL OR name = ?3) ORDER BY at DESC, key DESC";
+               WHERE tenant = ?1 AND at BETWEEN ?2 AND ?3 AND (?4 IS NULL OR name = ?4) AND (?5 IS NULL OR kind = ?5)
+                 AND (?6 IS NULL OR user = ?6) AND (?7 IS NULL OR parent = ?7) ORDER BY at DESC, key DESC";
     let until = from.map_or(i64::MAX, |from| from.touched_at.0);
+    // What comes after a full page is not looked at.
+    let since = heads.get(limit).map_or(i64::MIN, |last| last.touched_at.0);
     let mut select = conn.prepare_cached(sql)?;
-    let mut rows = select.query((query.tenant.as_str(), until, query.name.as_deref()))?;
+    let mut rows = select.query((
+        query.tenant.as_str(),
+        since,
+        until,
+        query.name.as_deref(),
+        query.kind.map(kind_word),
+        query.user.as_ref().map(UserId::as_str),
+        query.parent.as_ref().map(|id| &id.0[..]),
+    ))?;
     let needle = query.text.as_ref().map(|text| text.to_lowercase());
     let mut found = 0;
     while found <= limit
         && let Some(row) = rows.next()?
     {
         let bundle = Bundle::from_row(row)?;
-        let like = &bundle.like;
-        if query.user.as_ref().is_some_and(|user| *user != like.user)
-            || query.kind.is_some_and(|kind| kind != like.kind)
-            || query.parent.is_some_and(|parent| like.parent != Some(parent))
-        {
-            continue;
-        }
         let members = bundle.members(conn)?.into_iter().zip(bundle.ids()).zip(bundle.key..);
         for ((member, id), key) in members.collect::<Vec<_>>().into_iter().rev() {
-            let head = bundle.head(key, id, member)?;
+            let head = bundle.head(key, id, &member)?;
             let text = |needle| contains_folded(&head.title, needle) || contains_folded(&head.session, needle);
             if from.is_none_or(|from| Cursor { touched_at: head.touched_at, key } < from)
                 && query.status.is_none_or(|status| status == head.status)
@@ -361,15 +430,11 @@ pub(super) fn list(
 /// Makes rows as any of a run that is in a bundle, and of all that are in it; returns whether it was in one.
 pub(super) fn open(conn: &Connection, key: i64) -> Result<bool> {
     let Some(bundle) = Bundle::of_key(conn, key)? else { return Ok(false) };
-    let members = bundle.members(conn)?;
-    let batches = bundle.batches(conn, &members)?;
-    let mut batches = &batches[..];
+    let contents = bundle.contents(conn)?;
     let sql = "INSERT INTO reference (run, blob, first) SELECT ?1, blob, first FROM reference WHERE run = ?2";
-    for ((member, id), key) in members.iter().zip(bundle.ids()).zip(bundle.key..) {
-        let (batch, rest) = batches.split_at(member.bytes);
-        batches = rest;
-        let like = NewRun { id, ..bundle.like.clone() };
-        insert_row(conn, key, (&like, bundle.epoch, bundle.at), member, batch)?;
+    for ((at, member), id) in contents.members.iter().enumerate().zip(bundle.ids()) {
+        let (key, like) = (bundle.key + at as i64, NewRun { id, ..bundle.like.clone() });
+        insert_row(conn, key, (&like, bundle.epoch, bundle.at), member, contents.batch(at))?;
         conn.prepare_cached(sql)?.execute((key, -bundle.key))?;
     }
     conn.prepare_cached("DELETE FROM reference WHERE run = ?1")?.execute([-bundle.key])?;
@@ -536,8 +601,8 @@ mod tests {
         assert_eq!(draft(all.clone()).write(&conn, 3).unwrap(), [true; 5]);
         assert_eq!((count(&conn, "bundle"), count(&conn, "bundled"), count(&conn, "run")), (1, 5, 0));
         let look = |run: &NewRun| {
-            let head = head::load(&conn, &run.tenant, run.id).unwrap().unwrap();
-            let entries = super::super::read::read(&conn, head.run, 0, 10).unwrap().unwrap();
+            let head = head::load(&conn, &run.tenant, run.id, &Recent::default()).unwrap().unwrap();
+            let entries = super::super::read::read(&conn, head.run, 0, 10, &Recent::default()).unwrap().unwrap();
             assert_eq!(entries.iter().map(|entry| &entry.event).collect::<Vec<_>>(), [&event(run)]);
             (head, entries)
         };
@@ -565,7 +630,7 @@ mod tests {
         assert_eq!(key(&conn, &other[0].tenant, other[0].id).unwrap(), None);
         assert_eq!(draft(other).write(&conn, 1).unwrap(), [true]);
         assert_eq!(key(&conn, &"others".into(), first[0].id).unwrap(), None);
-        let heads = all.iter().map(|run| head::load(&conn, &run.tenant, run.id).unwrap().unwrap());
+        let heads = all.iter().map(|run| head::load(&conn, &run.tenant, run.id, &Recent::default()).unwrap().unwrap());
         assert_eq!(heads.map(|head| head.session).collect::<Vec<_>>(), ["child 0", "child 1", "child 2"]);
         assert_eq!((count(&conn, "bundle"), count(&conn, "run")), (1, 1));
     }
@@ -575,7 +640,7 @@ mod tests {
         let conn = open_file();
         let all = runs(4);
         draft(all.clone()).write(&conn, 1).unwrap();
-        let run = head::load(&conn, &all[2].tenant, all[2].id).unwrap().unwrap().run;
+        let run = head::load(&conn, &all[2].tenant, all[2].id, &Recent::default()).unwrap().unwrap().run;
         let rotten = serde_json::to_vec(&[0; 4].map(|_| ("s", "t", 99, 1, usize::MAX))).unwrap();
         for (column, bytes) in [
             ("data", vec![255, 255, 255, 255, 0]),
@@ -586,13 +651,13 @@ mod tests {
         ] {
             conn.execute_batch("SAVEPOINT whole").unwrap();
             conn.execute(&format!("UPDATE bundle SET {column} = ?1"), [bytes]).unwrap();
-            assert!(read(&conn, run, 0).is_err(), "{column}");
+            assert!(read(&conn, run, 0, &Recent::default()).is_err(), "{column}");
             assert!(open(&conn, run.key).is_err(), "{column}");
             if column == "heads" {
-                assert!(load(&conn, &all[2].tenant, all[2].id).is_err());
+                assert!(load(&conn, &all[2].tenant, all[2].id, &Recent::default()).is_err());
             }
             conn.execute_batch("ROLLBACK TO whole").unwrap();
         }
-        assert!(read(&conn, run, 0).unwrap().is_ok());
+        assert!(read(&conn, run, 0, &Recent::default()).unwrap().is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! Head rows: their columns, and how they become a [`Head`].
 
-use super::bundle;
+use super::bundle::{self, Recent};
 use bedplate_core::{
     event::RunKind,
     id::{RunId, Tenant},
@@ -14,10 +14,10 @@ pub(super) const COLUMNS: &str =
     "key, id, tenant, seq, epoch, wake_at, status, kind, name, user, session, parent, title, created_at, touched_at";
 
 /// Returns the head of a tenant's run.
-pub(super) fn load(conn: &Connection, tenant: &Tenant, run: RunId) -> Result<Option<Head>> {
+pub(super) fn load(conn: &Connection, tenant: &Tenant, run: RunId, recent: &Recent) -> Result<Option<Head>> {
     match load_row(conn, tenant, run)? {
         Some(head) => Ok(Some(head)),
-        None => bundle::load(conn, tenant, run),
+        None => bundle::load(conn, tenant, run, recent),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The Journal port over SQLite: arguments are checked and encoded on the caller's side, then the writer or a reader
 //! does the work.
 
-use super::{append, blobs, bundle, claims, delete, fork, head, list, read, signals, snapshots};
+use super::bundle::{self, Recent};
+use super::{append, blobs, claims, delete, fork, head, list, read, signals, snapshots};
 use super::{
     readers::Readers,
     writer::{StoreFailure, WriterHandle},
@@ -26,6 +27,7 @@ use std::sync::Arc;
 pub(super) struct SqliteJournal {
     pub(super) writer: Arc<WriterHandle>,
     pub(super) readers: Arc<Readers>,
+    pub(super) recent: Arc<Recent>,
 }
 
 impl StoreFailure for AppendError {
@@ -72,13 +74,13 @@ impl Journal for SqliteJournal {
     }
 
     fn head(&self, tenant: &Tenant, run: RunId) -> BoxFuture<'static, Result<Option<Head>, ReadError>> {
-        let (readers, tenant) = (self.readers.clone(), tenant.clone());
-        Box::pin(async move { readers.run(move |conn| head::load(conn, &tenant, run).map(Ok)).await })
+        let (readers, tenant, recent) = (self.readers.clone(), tenant.clone(), self.recent.clone());
+        Box::pin(async move { readers.run(move |conn| head::load(conn, &tenant, run, &recent).map(Ok)).await })
     }
 
     fn read(&self, run: RunRef, after: Seq, limit: usize) -> BoxFuture<'static, Result<Vec<Entry>, ReadError>> {
-        let readers = self.readers.clone();
-        Box::pin(async move { readers.run(move |conn| read::read(conn, run, after, limit)).await })
+        let (readers, recent) = (self.readers.clone(), self.recent.clone());
+        Box::pin(async move { readers.run(move |conn| read::read(conn, run, after, limit, &recent)).await })
     }
 
     fn list(&self, query: RunQuery) -> BoxFuture<'static, Result<RunPage, ReadError>> {
@@ -183,14 +185,16 @@ impl Journal for SqliteJournal {
         run: RunId,
         at: Timestamp,
     ) -> BoxFuture<'static, Result<Deleted, AppendError>> {
-        let (writer, tenant) = (self.writer.clone(), tenant.clone());
+        let (writer, tenant, recent) = (self.writer.clone(), tenant.clone(), self.recent.clone());
         Box::pin(async move {
-            writer
+            let deleted = writer
                 .run(move |writer| match delete::key(&writer.conn, &tenant, run)? {
                     Some(key) => delete::run(&writer.conn, key, at).map(Ok),
                     None => Ok(Ok(Deleted::default())),
                 })
-                .await
+                .await;
+            recent.clear();
+            deleted
         })
     }
 
@@ -201,6 +205,7 @@ impl Journal for SqliteJournal {
         at: Timestamp,
     ) -> BoxFuture<'static, Result<Deleted, AppendError>> {
         let (writer, tenant, user) = (self.writer.clone(), tenant.clone(), user.clone());
+        let recent = self.recent.clone();
         Box::pin(async move {
             let mut sum = Deleted::default();
             loop {
@@ -209,6 +214,7 @@ impl Journal for SqliteJournal {
                     delete::some_of_user(&writer.conn, &tenant, &user, at).map(Ok::<_, AppendError>)
                 };
                 let removed = writer.run(some).await?;
+                recent.clear();
                 if removed.runs == 0 {
                     return Ok(sum);
                 }
@@ -218,7 +224,7 @@ impl Journal for SqliteJournal {
     }
 
     fn retain(&self, before: Timestamp, limit: usize) -> BoxFuture<'static, Result<Deleted, AppendError>> {
-        let (writer, readers) = (self.writer.clone(), self.readers.clone());
+        let (writer, readers, recent) = (self.writer.clone(), self.readers.clone(), self.recent.clone());
         Box::pin(async move {
             let mut sum = Deleted::default();
             let bundles = readers.run(move |conn| bundle::stale(conn, before, limit).map(Ok::<_, AppendError>)).await?;
@@ -253,6 +259,7 @@ impl Journal for SqliteJournal {
                 blobs::collect(&writer.conn, now).map(Ok::<_, AppendError>)
             };
             sum.blobs += writer.run(collect).await?;
+            recent.clear();
             Ok(sum)
         })
     }

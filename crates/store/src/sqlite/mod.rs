@@ -162,7 +162,7 @@ impl Store {
     /// Returns the journals.
     #[must_use]
     pub fn journal(&self) -> Arc<dyn Journal> {
-        Arc::new(SqliteJournal { writer: self.writer.clone(), readers: self.readers.clone() })
+        Arc::new(SqliteJournal { writer: self.writer.clone(), readers: self.readers.clone(), recent: Arc::default() })
     }
 
     /// Returns the keys.

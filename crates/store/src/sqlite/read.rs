@@ -1,6 +1,10 @@
 //! Reading events.
 
-use super::{blobs, bundle, pieces, place};
+use super::{
+    blobs,
+    bundle::{self, Recent},
+    pieces, place,
+};
 use crate::codec::{DecodeError, decode};
 use bedplate_core::{
     event::Entry,
@@ -10,12 +14,18 @@ use bedplate_core::{
 use rusqlite::{Connection, OptionalExtension, Result};
 
 /// Reads whole batches after a position until `limit` events are read.
-pub(super) fn read(conn: &Connection, run: RunRef, after: Seq, limit: usize) -> Result<Result<Vec<Entry>, ReadError>> {
+pub(super) fn read(
+    conn: &Connection,
+    run: RunRef,
+    after: Seq,
+    limit: usize,
+    recent: &Recent,
+) -> Result<Result<Vec<Entry>, ReadError>> {
     let sql = "SELECT tail, tenant FROM run WHERE key = ?1 AND id = ?2 AND seq > ?3";
     let head = conn.prepare_cached(sql)?.query_row((run.key, &run.id.0[..], place::to_sql(after)), |row| {
         Ok((row.get::<_, Vec<u8>>(0)?, Tenant::from(row.get_ref(1)?.as_str()?)))
     });
-    let Some((tail, tenant)) = head.optional()? else { return bundle::read(conn, run, after) };
+    let Some((tail, tenant)) = head.optional()? else { return bundle::read(conn, run, after, recent) };
     let until = after.saturating_add(limit.max(1) as u64);
     let mut entries = Vec::new();
     for place in place::find(conn, run.key, &tail, after, until)? {
