@@ -110,6 +110,12 @@ impl<'a> Plan<'a> {
             let preview = json!({ "reason": message });
             return self.ask(call, QuestionKind::OutcomeUnknown, say::ask_again(&call.name), preview);
         }
+        let is_time_up =
+            |definition: &Arc<Definition>| limits::remaining_ms(self.turn, definition, self.context.now) == 0;
+        if self.definition.is_some_and(is_time_up) {
+            // The turn ends in this very step, and nothing begins that has no time.
+            return self.close(call.id, ToolOutcome::Cancelled, say::stopped(), took_ms);
+        }
         let allowed = if crashed { TOOL_ATTEMPTS_LOST } else { TOOL_ATTEMPTS };
         if call.attempts < allowed {
             self.begin(call);

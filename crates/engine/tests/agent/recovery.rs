@@ -2,9 +2,10 @@
 
 use crate::bench::{Bench, agent, shown};
 use bedplate_core::{
-    agent::Price,
+    agent::{AgentDefinition, Limits, Price},
     event::{Event, QuestionKind, ToolOutcome, TurnOutcome},
 };
+use std::time::Duration;
 
 #[test]
 fn a_lost_model_call_is_charged_at_its_input_and_made_again_at_once() {
@@ -85,4 +86,18 @@ fn an_idle_run_recovers_to_nothing() {
     let mut bench = Bench::new(agent());
     bench.start("hi").say("hello").recover();
     assert!(bench.names().is_empty() && bench.intents.is_empty());
+}
+
+#[test]
+fn a_turn_whose_time_passed_while_the_process_was_gone_begins_nothing_again() {
+    let limits = Limits { timeout_seconds: 5, ..Limits::default() };
+    let mut bench = Bench::new(AgentDefinition { limits, ..agent() });
+    bench.start("hi");
+    let call = bench.call(&["look"])[0];
+    // Nobody asks the machine while its process is gone.
+    bench.now = bench.now.after(Duration::from_secs(6));
+    bench.recover();
+    assert_eq!(bench.names(), ["tool_returned", "turn_ended"]);
+    assert_eq!((bench.closed(call).0, bench.ended().outcome), (ToolOutcome::Cancelled, TurnOutcome::Timeout));
+    assert!(bench.intents.is_empty());
 }
