@@ -114,6 +114,8 @@ pub(crate) struct Shared {
 struct Slot {
     hub: Arc<Hub>,
     actor: Option<Handle>,
+    /// The execution whose prepared answers the children of its Maps get.
+    answers: Option<Arc<str>>,
 }
 
 struct Handle {
@@ -206,6 +208,18 @@ impl Shared {
         Some(shard.get(key)?.actor.as_ref()?.words.clone())
     }
 
+    /// Says whose prepared answers the children of an execution's Maps get; it is in memory while they run.
+    pub(crate) fn gets_answers(&self, key: &RunKey, answers: Arc<str>) {
+        if let Some(slot) = self.shard(key).get_mut(key) {
+            slot.answers = Some(answers);
+        }
+    }
+
+    /// Returns whose prepared answers the children of an execution's Maps get; none: nobody's.
+    pub(crate) fn answers_of(&self, key: &RunKey) -> Option<Arc<str>> {
+        self.shard(key).get(key)?.answers.clone()
+    }
+
     /// Returns the way to the run's actor, and brings it into memory by `boot` if it is not there; the flag says
     /// whether it was brought in.
     pub(crate) fn find_or_spawn<M: Driven>(&self, key: &RunKey, boot: Boot) -> Result<Found<M>, NoWay> {
@@ -215,7 +229,7 @@ impl Shared {
         }
         let slot = match shard.entry(key.clone()) {
             Entry::Occupied(slot) => slot.into_mut(),
-            Entry::Vacant(slot) => slot.insert(Slot { hub: Arc::default(), actor: None }),
+            Entry::Vacant(slot) => slot.insert(Slot { hub: Arc::default(), actor: None, answers: None }),
         };
         if let Some(handle) = &slot.actor
             && !handle.words.is_closed()
@@ -271,7 +285,7 @@ impl Shared {
     /// Returns the run's hub, for a subscriber that will release it with [`Shared::release_hub`].
     pub(crate) fn hub(&self, key: &RunKey) -> (Arc<Hub>, u64) {
         let mut shard = self.shard(key);
-        let slot = shard.entry(key.clone()).or_insert_with(|| Slot { hub: Arc::default(), actor: None });
+        let slot = shard.entry(key.clone()).or_insert_with(|| Slot { hub: Arc::default(), actor: None, answers: None });
         (Arc::clone(&slot.hub), slot.hub.subscribe())
     }
 

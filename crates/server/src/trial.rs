@@ -31,6 +31,7 @@ pub(crate) async fn run(app: &App, identity: &Identity, wanted: Wanted<'_>, has_
         caller: Caller { tenant: identity.tenant.clone(), user: identity.actor(), ..Caller::default() },
         execution: names.execution,
         workflow: names.machine_name,
+        answers: None,
         state: trial::STATE_NAME.into(),
         resource: Arc::clone(&pending.resource),
         input: Arc::clone(&pending.input),

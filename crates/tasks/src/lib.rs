@@ -12,6 +12,7 @@ pub mod config;
 mod error;
 mod function;
 mod http_invoke;
+mod mock_shelf;
 mod mocks;
 mod request;
 mod resource;

@@ -4,14 +4,14 @@ use super::{Config, MockedTasks, Options, TaskTable};
 use bedplate_core::{
     agent::{AgentDefinition, Limits, SessionPolicy, Truncation},
     event::Preparation,
-    id::{ContentHash, RunId},
+    id::{ContentHash, RunId, Tenant},
     message::ToolResultContent,
     port::{
         BoxFuture, Caller,
         clock::Clock,
         definitions::{Definitions, MockedAnswer, MockedResult, PinnedAgent, ProjectWorkflow, WorkflowMocks},
         model::{Answered, EmbedCall, Embeddings, Model, ModelCall, ModelError, ModelErrorKind, ModelInfo},
-        tasks::{AgentReply, TaskCall, TaskError, TaskMocks, TaskPlan, TaskReply, Tasks},
+        tasks::{AgentReply, PrepareError, PreparedFor, TaskCall, TaskError, TaskMocks, TaskPlan, TaskReply, Tasks},
         tools::{ToolCall, ToolError, ToolErrorKind, Tools},
     },
     time::Timestamp,
@@ -159,6 +159,7 @@ fn call(resource: &str, input: Value) -> TaskCall {
         caller: Caller { run: Some(RunId([1; 16])), ..Caller::default() },
         execution: "arn:aws:states:us-east-1:000000000000:execution:flow:run-1".into(),
         workflow: "flow".into(),
+        answers: None,
         state: "S".into(),
         resource: resource.into(),
         input: Arc::new(input),
@@ -536,8 +537,14 @@ async fn prepared_answers_come_in_order_and_only_where_they_are_set() {
         [("S".to_owned(), vec![answer(0, 1, throw()), answer(2, 2, MockedResult::Return(Arc::new(json!(1))))])];
     let cases: WorkflowMocks = [("Retry".to_owned(), states.into())].into();
     let execution = "arn:aws:states:us-east-1:000000000000:execution:flow:run-1";
-    assert!(mocked.use_case(execution, &cases, "Other").unwrap_err().contains("Retry"));
-    mocked.use_case(execution, &cases, "Retry").unwrap();
+    let prepared = |execution: &str| PreparedFor {
+        tenant: Tenant::default(),
+        user: "ann".into(),
+        execution: execution.into(),
+    };
+    let unknown = mocked.use_case(prepared(execution), &cases, "Other").await.unwrap_err();
+    assert!(matches!(unknown, PrepareError::UnknownCase(message) if message.contains("Retry")));
+    mocked.use_case(prepared(execution), &cases, "Retry").await.unwrap();
     for expected in ["Busy", "Busy"] {
         assert_eq!(refused(&mocked, resource, json!({})).await.0, expected);
     }
@@ -547,11 +554,61 @@ async fn prepared_answers_come_in_order_and_only_where_they_are_set() {
     let fork = "arn:aws:states:us-east-1:000000000000:execution:flow:fork-1";
     let forked = || TaskCall { execution: fork.into(), ..call(resource, json!({})) };
     assert!(!mocked.is_prepared(&forked()));
-    assert!(mocked.copy_case(execution, fork) && mocked.is_prepared(&forked()));
+    assert!(mocked.copy_case(execution, prepared(fork)).await.unwrap() && mocked.is_prepared(&forked()));
     let busy = mocked.perform(forked()).await.map(drop).unwrap_err();
     assert_eq!(busy.error.as_deref(), Some("Busy"));
-    assert!(!mocked.copy_case(execution, fork), "answers that are there stay as they are");
-    mocked.drop_case(fork);
+    assert!(!mocked.copy_case(execution, prepared(fork)).await.unwrap(), "answers that are there stay as they are");
+    mocked.drop_case(fork).await;
     assert!(!mocked.is_prepared(&forked()));
-    assert!(!mocked.copy_case("arn:aws:states:us-east-1:000000000000:execution:flow:plain", fork));
+    let plain = "arn:aws:states:us-east-1:000000000000:execution:flow:plain";
+    assert!(!mocked.copy_case(plain, prepared(fork)).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_execution_that_began_with_answers_has_them_after_a_restart_and_never_calls_in_earnest() {
+    let table: Arc<dyn Tasks> = Arc::new(table(Path::new("."), json!({})));
+    let documents = bedplate_store::MemoryStore::new().documents();
+    let begin = || MockedTasks::kept_in(Arc::clone(&table), Arc::clone(&documents), Arc::new(Fixed));
+    let answer = |at, said: &str| MockedAnswer {
+        first: at,
+        last: at,
+        answer: MockedResult::Return(Arc::new(json!(said))),
+    };
+    let states = [("S".to_owned(), vec![answer(0, "first"), answer(1, "second"), answer(2, "third")])];
+    let cases: WorkflowMocks = [("Case".to_owned(), states.into())].into();
+    let own: Arc<str> = "arn:aws:states:us-east-1:000000000000:execution:flow:run-1".into();
+    let of = PreparedFor { tenant: Tenant::default(), user: "ann".into(), execution: Arc::clone(&own) };
+    let resource = "arn:aws:states:::sqs:sendMessage";
+    let asked = TaskCall { execution: Arc::clone(&own), answers: Some(Arc::clone(&own)), ..call(resource, json!({})) };
+    // The child of a Map has an ARN of its own.
+    let child = TaskCall { execution: "arn:aws:states:us-east-1:000000000000:execution:flow/Map:1".into(), ..asked.clone() };
+    let said = |reply| match reply {
+        Ok(TaskReply::Done(said)) => said,
+        other => panic!("{other:?}"),
+    };
+
+    let mocked = begin().await.unwrap();
+    assert!(!mocked.has_answers(&own));
+    mocked.use_case(of.clone(), &cases, "Case").await.unwrap();
+    assert!(mocked.has_answers(&own));
+    assert_eq!(said(mocked.perform(asked.clone()).await), "first");
+
+    let mocked = begin().await.unwrap();
+    assert!(mocked.is_prepared(&asked) && mocked.is_prepared(&child));
+    assert_eq!(said(mocked.perform(asked.clone()).await), "second", "what was given is not given again");
+    assert_eq!(said(mocked.perform(child.clone()).await), "third");
+    let elsewhere = TaskCall { state: "Other".into(), ..asked.clone() };
+    assert!(!mocked.is_prepared(&elsewhere), "only for what the case speaks of");
+
+    // The person goes, and the answers with them; what still runs does nothing in earnest.
+    documents.delete_user(&of.tenant, &of.user).await.unwrap();
+    let mocked = begin().await.unwrap();
+    assert!(!mocked.has_answers(&own) && mocked.is_prepared(&asked));
+    assert_eq!(mocked.plan(&asked).unwrap(), TaskPlan::Perform);
+    let gone = mocked.perform(asked).await.map(drop).unwrap_err();
+    assert!(gone.cause.unwrap().contains("are gone"));
+
+    mocked.use_case(of.clone(), &cases, "Case").await.unwrap();
+    mocked.drop_case(&own).await;
+    assert!(!begin().await.unwrap().has_answers(&own), "what is dropped stays away");
 }

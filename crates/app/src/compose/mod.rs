@@ -223,7 +223,9 @@ pub async fn start(setup: Setup) -> Result<Instance, Error> {
         workflows: Some(starter.runner()),
     }));
     let parts = tasks::Parts { model: gateway.clone(), tools: tools.clone(), secrets, clock: Arc::clone(&clock) };
-    let tasks = tasks::tasks(&definitions, &setup.project, parts);
+    let tasks = tasks::tasks(&definitions, &setup.project, store.documents(), parts)
+        .await
+        .map_err(|error| Error::failed(error.to_string()))?;
     if setup.task_mocks {
         notices.push("tasks of workflows take prepared answers (--dev-task-mocks): for tests alone".into());
     }

@@ -1,6 +1,12 @@
 //! What the tasks of workflows reach, out of a project.
 
-use bedplate_core::port::{clock::Clock, definitions::Definitions, model::Model, tools::Tools};
+use bedplate_core::port::{
+    clock::Clock,
+    definitions::Definitions,
+    documents::{DocumentError, Documents},
+    model::Model,
+    tools::Tools,
+};
 use bedplate_project::{Config, ProjectHandle};
 use bedplate_tasks::{MockedTasks, SecretLookup, TaskTable};
 use std::{path::Path, sync::Arc};
@@ -21,8 +27,16 @@ pub struct Parts {
 }
 
 /// Returns the tasks of the project in `folder`.
-pub fn tasks(definitions: &ProjectHandle, folder: &Path, parts: Parts) -> InstanceTasks {
-    let tools = definitions.clone();
+///
+/// # Errors
+/// When the answers that executions began with cannot be read.
+pub async fn tasks(
+    definitions: &ProjectHandle,
+    folder: &Path,
+    documents: Arc<dyn Documents>,
+    parts: Parts,
+) -> Result<InstanceTasks, DocumentError> {
+    let (tools, clock) = (definitions.clone(), Arc::clone(&parts.clock));
     let table = TaskTable::new(bedplate_tasks::Options {
         project: folder.canonicalize().unwrap_or_else(|_| folder.to_owned()),
         model: parts.model,
@@ -33,7 +47,8 @@ pub fn tasks(definitions: &ProjectHandle, folder: &Path, parts: Parts) -> Instan
         clock: parts.clock,
         config: config(&definitions.project().config),
     });
-    InstanceTasks { mocked: MockedTasks::new(Arc::new(table.clone())), table }
+    let mocked = MockedTasks::kept_in(Arc::new(table.clone()), documents, clock).await?;
+    Ok(InstanceTasks { mocked, table })
 }
 
 /// Returns what a project configures for tasks. The project checked it, so that it can be read.

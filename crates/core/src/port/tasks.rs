@@ -1,7 +1,11 @@
 //! The Tasks port: what a workflow's Task state does outside.
 
-use super::{BoxFuture, BoxStream, Caller, definitions::WorkflowMocks};
-use crate::{message::Message, time::Timestamp};
+use super::{BoxFuture, BoxStream, Caller, definitions::WorkflowMocks, documents::DocumentError};
+use crate::{
+    id::{Tenant, UserId},
+    message::Message,
+    time::Timestamp,
+};
 use bytes::Bytes;
 use serde_json::Value;
 use std::{fmt, sync::Arc};
@@ -13,6 +17,8 @@ pub struct TaskCall {
     pub caller: Caller,
     /// The execution's ARN.
     pub execution: Arc<str>,
+    /// The execution whose prepared answers it gets, as an ARN; none: one without any.
+    pub answers: Option<Arc<str>>,
     /// The workflow by name.
     pub workflow: Arc<str>,
     /// The state by name.
@@ -181,6 +187,12 @@ pub trait Tasks: Send + Sync {
         Ok(TaskPlan::Perform)
     }
 
+    /// Returns whether an execution that is to begin has prepared answers of its own.
+    fn has_answers(&self, execution: &str) -> bool {
+        let _ = execution;
+        false
+    }
+
     /// Returns whether an answer is prepared for a task: then it is performed here, also where a worker would do it.
     fn is_prepared(&self, call: &TaskCall) -> bool {
         let _ = call;
@@ -188,7 +200,30 @@ pub trait Tasks: Send + Sync {
     }
 }
 
-/// Prepared answers of tasks, for tests of workflows. What is set answers before anything else does.
+/// An execution that answers are prepared for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedFor {
+    /// Whose tenant.
+    pub tenant: Tenant,
+    /// Whose it is; the answers go with this person.
+    pub user: UserId,
+    /// Its ARN.
+    pub execution: Arc<str>,
+}
+
+/// Answers that were not prepared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrepareError {
+    /// The mocks file has no such case; the text names those that there are.
+    #[error("{0}")]
+    UnknownCase(String),
+    /// They could not be kept.
+    #[error("failed to prepare answers: {0}")]
+    Store(#[from] DocumentError),
+}
+
+/// Prepared answers of tasks, for tests of workflows. What is set answers before anything else does. Those of an
+/// execution are there after a restart, too: it must never call in earnest what it began with answers for.
 pub trait TaskMocks: Send + Sync {
     /// Sets the answers of all executions of a state machine, by its ARN: for each state a list of
     /// `{"return": value}`, `{"throw": {"error", "cause"}}` or `{"never_answers": true}`, each with `"submitted"` where the
@@ -198,16 +233,24 @@ pub trait TaskMocks: Send + Sync {
     /// A text that says what is wrong with `states`.
     fn set(&self, machine: &str, states: &Value) -> Result<(), String>;
 
-    /// Sets the answers of one execution, by its ARN, from a case of a workflow's mocks file.
+    /// Sets the answers of one execution from a case of a workflow's mocks file.
     ///
     /// # Errors
-    /// A text that names the cases that there are.
-    fn use_case(&self, execution: &str, mocks: &WorkflowMocks, case: &str) -> Result<(), String>;
+    /// [`PrepareError`].
+    fn use_case(
+        &self,
+        execution: PreparedFor,
+        mocks: &WorkflowMocks,
+        case: &str,
+    ) -> BoxFuture<'static, Result<(), PrepareError>>;
 
     /// Gives a copy of an execution the same answers, each from its first on; returns whether it did. It does nothing
     /// when the original has none of its own, or the copy has some already.
-    fn copy_case(&self, original: &str, copy: &str) -> bool;
+    ///
+    /// # Errors
+    /// [`PrepareError::Store`].
+    fn copy_case(&self, original: &str, copy: PreparedFor) -> BoxFuture<'static, Result<bool, PrepareError>>;
 
     /// Drops the answers of one execution.
-    fn drop_case(&self, execution: &str);
+    fn drop_case(&self, execution: &str) -> BoxFuture<'static, ()>;
 }

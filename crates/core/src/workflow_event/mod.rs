@@ -130,6 +130,10 @@ pub struct ExecutionStarted {
     /// The trace that it belongs to, as the caller says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<Arc<str>>,
+    /// The execution whose prepared answers its tasks get, as an ARN: itself, or the one whose Map it is a child of. None:
+    /// it began without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Arc<str>>,
 }
 
 /// The kind of a state.

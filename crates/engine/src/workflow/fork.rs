@@ -76,6 +76,8 @@ impl Fold<'_> {
         own.name = Arc::clone(&forked.name);
         own.deadline = forked.deadline;
         own.map_run = None;
+        // A copy has answers of its own, each from its first on.
+        own.answers = own.answers.is_some().then(|| Arc::clone(&forked.execution));
         if let Some(definition) = forked.definition {
             own.definition = definition;
         }

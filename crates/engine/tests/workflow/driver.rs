@@ -69,6 +69,7 @@ impl Driver {
             version: None,
             map_run: None,
             trace: None,
+            answers: None,
         };
         self.step(Input::Signal(WorkflowSignal::Start(started)));
     }

@@ -104,6 +104,10 @@ impl Runtime {
             Value::Null | Value::Bool(_) | Value::Number(_) => 8,
             other => other.to_string().len(),
         };
+        let answers = match (&map_run, parent) {
+            (Some(_), Some(parent)) => self.shared.answers_of(&RunKey { tenant: tenant.clone(), run: parent }),
+            _ => self.shared.options.tasks.has_answers(&execution).then(|| Arc::clone(&execution)),
+        };
         let started = ExecutionStarted {
             execution,
             name,
@@ -119,6 +123,7 @@ impl Runtime {
             version: workflow.version,
             map_run,
             trace: trace_header,
+            answers,
         };
         Ok(StartTicket { user, started, definition, bytes, parent })
     }

@@ -28,6 +28,11 @@ impl Actor<Workflow> {
     /// Begins a task.
     pub(super) fn begin(&self, loaded: &mut Loaded<Workflow>, intent: Intent, now: Timestamp) -> Option<InFlight> {
         if let Intent::RunChildren { call, branch, indexes } = &intent {
+            // Each child learns them as it begins.
+            let answers = loaded.state.started().and_then(|(started, _)| started.answers.clone());
+            if let Some(answers) = answers {
+                self.shared.gets_answers(&self.key, answers);
+            }
             return self.begin_children(loaded, (*call, *branch, indexes), now);
         }
         let Intent::RunTask { call, resource, input, token, .. } = intent else {
@@ -108,6 +113,7 @@ impl Actor<Workflow> {
                 ..Caller::default()
             },
             execution: Arc::clone(&started.execution),
+            answers: started.answers.clone(),
             workflow: Arc::clone(&started.machine_name),
             state: open.state,
             resource: open.resource,

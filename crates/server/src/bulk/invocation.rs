@@ -142,6 +142,7 @@ impl Invocation {
             caller: Caller { tenant: tenant.clone(), user: user.clone(), ..Caller::default() },
             execution: self.arn.as_str().into(),
             workflow: "".into(),
+            answers: None,
             state: "".into(),
             resource: PUT.into(),
             input: Arc::new(json!({

@@ -18,8 +18,11 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use bedplate_catalog::check_name;
-use bedplate_core::id::{RunId, Seq};
-use bedplate_runtime::{ForkExecution, ForkExecutionError, ForkedExecution, RunError};
+use bedplate_core::{
+    id::{RunId, Seq},
+    port::tasks::PreparedFor,
+};
+use bedplate_runtime::{ExecutionView, ForkExecution, ForkExecutionError, ForkedExecution, RunError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -123,7 +126,7 @@ pub(crate) async fn fork(
         input: request.input.map(Arc::new),
         joins: by_key.is_some(),
     };
-    let made = fork_prepared(&app, &original.execution, fork).await.map_err(|error| match error {
+    let made = fork_prepared(&app, &original, fork).await.map_err(|error| match error {
         ForkExecutionError::Exists if by_key.is_some() => ApiError::conflict(
             "idempotency_key_reused",
             "there is an execution of this name or key, and another request made it",
@@ -137,20 +140,29 @@ pub(crate) async fn fork(
 }
 
 /// Forks, with the answers that were prepared for the original: a trial's copy must not call the services either.
-async fn fork_prepared(app: &App, original: &str, fork: ForkExecution) -> Result<ForkedExecution, ForkExecutionError> {
+async fn fork_prepared(
+    app: &App,
+    original: &ExecutionView,
+    fork: ForkExecution,
+) -> Result<ForkedExecution, ForkExecutionError> {
     let Some(mocks) = app.0.options.mock_cases.as_ref() else { return app.runtime().fork_execution(fork).await };
     let execution = Arc::clone(&fork.execution);
     // Before the fork is there: its first task begins at once. An execution of that name keeps what it has.
     let run = RunId::execution(&fork.tenant, &execution);
     let copied = match app.runtime().execution(&fork.tenant, run).await {
         Ok(_) => false,
-        Err(RunError::NotFound) => mocks.copy_case(original, &execution),
+        Err(RunError::NotFound) => {
+            let (tenant, user) = (fork.tenant.clone(), original.user.clone());
+            let copy = PreparedFor { tenant, user, execution: Arc::clone(&execution) };
+            let copied = mocks.copy_case(&original.execution, copy).await;
+            copied.map_err(|error| RunError::Store(error.to_string()))?
+        }
         Err(error) => return Err(error.into()),
     };
     let made = app.runtime().fork_execution(fork).await;
     // Whoever takes the name later has no prepared answers.
     if copied && matches!(&made, Err(error) if !matches!(error, ForkExecutionError::Exists)) {
-        mocks.drop_case(&execution);
+        mocks.drop_case(&execution).await;
     }
     made
 }

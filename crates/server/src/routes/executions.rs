@@ -22,7 +22,10 @@ use axum::{
 use bedplate_catalog::check_name;
 use bedplate_core::{
     id::RunId,
-    port::journal::{RunQuery, RunStatus},
+    port::{
+        journal::{RunQuery, RunStatus},
+        tasks::{PrepareError, PreparedFor},
+    },
 };
 use bedplate_runtime::{
     ExecutionStatus, ExecutionSummary, ExecutionView, HistoryQuery, RedriveError, StartExecution, StartExecutionError,
@@ -194,7 +197,7 @@ pub(crate) async fn start(
     let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
     let wanted = wanted(&app, &identity, &name, key, &request).await?;
     if let Some(case) = &request.mocks {
-        prepare(&app, &wanted, case)?;
+        prepare(&app, &wanted, case).await?;
     }
     let started = app.runtime().start_execution(wanted).await.map_err(start_error)?;
     let tenant = &identity.tenant;
@@ -254,15 +257,18 @@ async fn wanted(
 }
 
 /// Prepares the answers of a case of the workflow's mocks file for one execution.
-fn prepare(app: &App, wanted: &StartExecution, case: &str) -> Result<(), ApiError> {
+async fn prepare(app: &App, wanted: &StartExecution, case: &str) -> Result<(), ApiError> {
     let declared = app.definitions().workflow(&wanted.workflow.name);
     let mocks = app.0.options.mock_cases.as_ref();
     let (Some(declared), Some(mocks)) = (declared, mocks) else {
         return Err(ApiError::bad_request("unknown_case", "this workflow has no mocks file"));
     };
-    mocks
-        .use_case(&wanted.execution, &declared.mocks, case)
-        .map_err(|message| ApiError::bad_request("unknown_case", message))
+    let StartExecution { tenant, user, execution, .. } = wanted;
+    let whose = PreparedFor { tenant: tenant.clone(), user: user.clone(), execution: Arc::clone(execution) };
+    mocks.use_case(whose, &declared.mocks, case).await.map_err(|error| match error {
+        PrepareError::UnknownCase(message) => ApiError::bad_request("unknown_case", message),
+        PrepareError::Store(error) => ApiError::store(&error),
+    })
 }
 
 fn start_error(error: StartExecutionError) -> ApiError {

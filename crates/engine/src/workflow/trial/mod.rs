@@ -280,6 +280,7 @@ impl Trial {
             version: None,
             map_run: None,
             trace: None,
+            answers: None,
         }));
         plan.emit(WorkflowEvent::Entered(StateEntered { branch: 0, state: STATE_NAME.into(), kind }));
         let tried = wanted.configuration.retries.unwrap_or(0);
