@@ -17,6 +17,8 @@ mod job_routes;
 mod message_batches;
 mod rows;
 mod shelf;
+#[cfg(test)]
+mod tests;
 mod webhook;
 mod who;
 
