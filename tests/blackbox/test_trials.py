@@ -38,7 +38,7 @@ def server(start, tmp_path):
     folder = tmp_path / "project"
     (folder / "workflows").mkdir(parents=True)
     (folder / "agents").mkdir()
-    (folder / "agents" / "plain.md").write_text("---\ndescription: Plain.\nmodel: auto\n---\nBe plain.\n")
+    (folder / "agents" / "plain.md").write_text("---\ndescription: Plain.\nmodel: default\n---\nBe plain.\n")
     (folder / "bedplate.toml").write_text('[project]\nname = "trials"\ndefault_agent = "plain"\n')
     (folder / "workflows" / "trial.asl.json").write_text(json.dumps(MACHINE))
     (folder / "workflows" / "trial.mocks.json").write_text(json.dumps(MOCKS))

@@ -7,7 +7,7 @@ use crate::{
 use serde_json::Value;
 
 /// What a picture counts for, in bytes of text: about 1,500 tokens.
-const IMAGE_BYTES: usize = 5_250;
+pub const IMAGE_BYTES: usize = 5_250;
 
 /// What every message costs besides its words.
 const MESSAGE_BYTES: usize = 14;

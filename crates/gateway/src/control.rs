@@ -15,6 +15,10 @@ use crate::{
 };
 use bedplate_core::{agent::Price, port::ledger::Ledger};
 use std::{collections::HashMap, sync::Arc};
+use tokio::sync::Semaphore;
+
+/// How many requests are counted by a vocabulary at once.
+const COUNTED_AT_ONCE: usize = 2;
 
 /// What is put around stacks, and what is remembered of them until all are there.
 pub(crate) struct Control {
@@ -22,6 +26,8 @@ pub(crate) struct Control {
     limit: Option<LimitLayer>,
     caches: Vec<(CacheRule, Arc<Shelf>)>,
     tokens: TokenRule,
+    /// Room for requests that are counted by a vocabulary.
+    counting: Arc<Semaphore>,
     options: Options,
     fallbacks: Fallbacks,
     embedders: Embedders,
@@ -52,6 +58,7 @@ impl Control {
             record,
             limit,
             tokens: policy.tokens.clone(),
+            counting: Arc::new(Semaphore::new(COUNTED_AT_ONCE)),
             caches: policy.caches.values().map(shelf).collect(),
             options: options.clone(),
             fallbacks,
@@ -84,7 +91,8 @@ impl Control {
         let mut stack = stack;
         let prompt_cache = self.tokens.prompt_cache_routes.iter().any(|route| route == name);
         if prompt_cache || self.tokens.overflow != Overflow::Send {
-            stack = stack.layer(&TokenLayer { overflow: self.tokens.overflow, prompt_cache, legs: legs.into() });
+            let (overflow, counting) = (self.tokens.overflow, Arc::clone(&self.counting));
+            stack = stack.layer(&TokenLayer { overflow, prompt_cache, legs: legs.into(), counting });
         }
         for (rule, shelf) in self.caches.iter().filter(|(rule, _)| rule.routes.iter().any(|route| route == name)) {
             stack = stack.layer(&CacheLayer {

@@ -2,13 +2,13 @@
 
 use crate::mocks::{Case, States};
 use bedplate_core::{
+    id::{Tenant, UserId},
     port::{
         BoxFuture,
         clock::Clock,
         documents::{Document, DocumentError, DocumentQuery, Documents, NewDocument, Precondition, Revision},
         tasks::PreparedFor,
     },
-    id::{Tenant, UserId},
 };
 use std::sync::Arc;
 

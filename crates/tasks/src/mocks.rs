@@ -259,7 +259,8 @@ impl TaskMocks for MockedTasks {
     ) -> BoxFuture<'static, Result<(), PrepareError>> {
         let Some(chosen) = mocks.get(case) else {
             let known: Vec<&str> = mocks.keys().map(String::as_str).collect();
-            let error = PrepareError::UnknownCase(format!("there is no case {case:?}; there are: {}", known.join(", ")));
+            let error =
+                PrepareError::UnknownCase(format!("there is no case {case:?}; there are: {}", known.join(", ")));
             return Box::pin(std::future::ready(Err(error)));
         };
         let states = chosen.iter().map(|(state, answers)| {

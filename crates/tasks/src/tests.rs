@@ -537,11 +537,8 @@ async fn prepared_answers_come_in_order_and_only_where_they_are_set() {
         [("S".to_owned(), vec![answer(0, 1, throw()), answer(2, 2, MockedResult::Return(Arc::new(json!(1))))])];
     let cases: WorkflowMocks = [("Retry".to_owned(), states.into())].into();
     let execution = "arn:aws:states:us-east-1:000000000000:execution:flow:run-1";
-    let prepared = |execution: &str| PreparedFor {
-        tenant: Tenant::default(),
-        user: "ann".into(),
-        execution: execution.into(),
-    };
+    let prepared =
+        |execution: &str| PreparedFor { tenant: Tenant::default(), user: "ann".into(), execution: execution.into() };
     let unknown = mocked.use_case(prepared(execution), &cases, "Other").await.unwrap_err();
     assert!(matches!(unknown, PrepareError::UnknownCase(message) if message.contains("Retry")));
     mocked.use_case(prepared(execution), &cases, "Retry").await.unwrap();
@@ -569,11 +566,8 @@ async fn an_execution_that_began_with_answers_has_them_after_a_restart_and_never
     let table: Arc<dyn Tasks> = Arc::new(table(Path::new("."), json!({})));
     let documents = bedplate_store::MemoryStore::new().documents();
     let begin = || MockedTasks::kept_in(Arc::clone(&table), Arc::clone(&documents), Arc::new(Fixed));
-    let answer = |at, said: &str| MockedAnswer {
-        first: at,
-        last: at,
-        answer: MockedResult::Return(Arc::new(json!(said))),
-    };
+    let answer =
+        |at, said: &str| MockedAnswer { first: at, last: at, answer: MockedResult::Return(Arc::new(json!(said))) };
     let states = [("S".to_owned(), vec![answer(0, "first"), answer(1, "second"), answer(2, "third")])];
     let cases: WorkflowMocks = [("Case".to_owned(), states.into())].into();
     let own: Arc<str> = "arn:aws:states:us-east-1:000000000000:execution:flow:run-1".into();
@@ -581,7 +575,8 @@ async fn an_execution_that_began_with_answers_has_them_after_a_restart_and_never
     let resource = "arn:aws:states:::sqs:sendMessage";
     let asked = TaskCall { execution: Arc::clone(&own), answers: Some(Arc::clone(&own)), ..call(resource, json!({})) };
     // The child of a Map has an ARN of its own.
-    let child = TaskCall { execution: "arn:aws:states:us-east-1:000000000000:execution:flow/Map:1".into(), ..asked.clone() };
+    let child =
+        TaskCall { execution: "arn:aws:states:us-east-1:000000000000:execution:flow/Map:1".into(), ..asked.clone() };
     let said = |reply| match reply {
         Ok(TaskReply::Done(said)) => said,
         other => panic!("{other:?}"),

@@ -1,5 +1,6 @@
 //! Leaving out the oldest turns of a conversation that is too long.
 
+use super::count::Counter;
 use bedplate_core::{
     message::{ContentBlock, Role},
     port::model::ModelRequest,
@@ -7,22 +8,23 @@ use bedplate_core::{
 
 /// Leaves out the oldest messages until the request and its reply fit into `window` tokens, and returns how many; none
 /// when the last turn alone is too long. A conversation still begins with a person's words, and no result loses its call.
-pub(super) fn truncate(request: &mut ModelRequest, window: u64) -> Option<usize> {
+pub(super) fn truncate(request: &mut ModelRequest, window: u64, counter: Counter) -> Option<usize> {
     let output = request.params.max_tokens.map_or(0, u64::from);
     let begins_turn = |request: &ModelRequest, index: usize| {
         let is_result = |block: &ContentBlock| matches!(block, ContentBlock::ToolResult(_));
         let message = &request.messages[index];
         message.role == Role::User && !message.content.iter().any(is_result)
     };
-    let starts: Vec<usize> = (1..request.messages.len()).filter(|&index| begins_turn(request, index)).collect();
-    let all = request.messages.clone();
-    for start in starts {
-        request.messages = all[start..].to_vec();
-        if super::estimate(request).saturating_add(output) <= window {
+    let sizes: Vec<usize> = request.messages.iter().map(|message| counter.message(message)).collect();
+    let fixed = counter.fixed(request);
+    let mut left: usize = sizes.iter().sum();
+    for start in 1..request.messages.len() {
+        left -= sizes[start - 1];
+        if begins_turn(request, start) && counter.tokens(fixed + left).saturating_add(output) <= window {
+            request.messages.drain(..start);
             return Some(start);
         }
     }
-    request.messages = all;
     None
 }
 
@@ -66,9 +68,13 @@ mod tests {
             Message::user("the last question"),
         ];
         let mut fitting = request(messages.clone());
-        assert_eq!(truncate(&mut fitting, 300), Some(4));
+        assert_eq!(truncate(&mut fitting, 300, Counter::Estimate), Some(4));
         assert_eq!(fitting.messages.len(), 1);
         let mut hopeless = request(messages);
-        assert_eq!((truncate(&mut hopeless, 40), hopeless.messages.len()), (None, 5), "it stays as it was");
+        assert_eq!(
+            (truncate(&mut hopeless, 40, Counter::Estimate), hopeless.messages.len()),
+            (None, 5),
+            "it stays as it was"
+        );
     }
 }

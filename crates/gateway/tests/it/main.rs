@@ -12,3 +12,4 @@ mod scripts;
 mod strategies;
 mod support;
 mod upstreams;
+mod windows;

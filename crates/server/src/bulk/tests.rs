@@ -64,11 +64,7 @@ struct Faulty {
 
 impl Faulty {
     fn new(fault: Option<Fault>) -> Self {
-        Self {
-            documents: MemoryStore::new().documents(),
-            fault: Arc::new(Mutex::new(fault)),
-            writes: Arc::default(),
-        }
+        Self { documents: MemoryStore::new().documents(), fault: Arc::new(Mutex::new(fault)), writes: Arc::default() }
     }
 
     fn is_over(&self) -> bool {
