@@ -5,9 +5,17 @@
 //! readers each is a run as any. Whoever writes to one of them first has its bundle opened: all in it become rows of
 //! `run`, with the same keys. So nothing else here knows of bundles but lists and deletions.
 
+mod draft;
+mod recent;
+#[cfg(test)]
+mod tests;
+
+pub(super) use draft::Draft;
+pub(super) use recent::Recent;
+
 use super::{
-    append, blobs,
-    head::{self, kind_word, status_number},
+    blobs,
+    head::{self, kind_word},
     pieces::{self, Header},
     place::{Place, Tail},
 };
@@ -15,7 +23,7 @@ use crate::{
     codec::{DecodeError, decode_plain},
     cursor::Cursor,
     pack,
-    rules::{Prepared, contains_folded, first_epoch},
+    rules::contains_folded,
 };
 use bedplate_core::{
     event::Entry,
@@ -23,37 +31,12 @@ use bedplate_core::{
     port::journal::{Deleted, Head, NewRun, ReadError, RunQuery, RunRef},
     time::Timestamp,
 };
+use recent::Contents;
 use rusqlite::{Connection, OptionalExtension, Result, Row, types::Type};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
-
-/// How many runs a bundle holds at most.
-const MOST: usize = 256;
-
-/// From how many bytes of events on a bundle takes no more runs.
-const FULL: usize = 512 * 1024;
-
-/// How many bundles that were read are kept unpacked.
-const RECENT: usize = 4;
 
 /// The bytes of an id.
 const ID: usize = 16;
-
-/// Runs of one kind, name, user and parent that end at one time, as they are about to be written.
-pub(super) struct Draft {
-    /// The first of them; it says what all have in common.
-    like: NewRun,
-    at: Timestamp,
-    blobs: Vec<ContentHash>,
-    ids: Vec<RunId>,
-    members: Vec<Member>,
-    /// Before it is packed: the batches one after the other.
-    plain: Vec<u8>,
-    packed: Option<(Vec<u8>, Vec<u8>)>,
-}
 
 /// What is a run's own.
 #[derive(Debug, Serialize, Deserialize)]
@@ -73,166 +56,6 @@ pub(super) struct Bundle {
     epoch: Epoch,
     at: Timestamp,
     ids: Vec<u8>,
-}
-
-/// What a bundle holds, unpacked.
-struct Contents {
-    members: Vec<Member>,
-    /// The batches one after the other.
-    batches: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
-impl Contents {
-    /// Returns the batch of a run by its place.
-    fn batch(&self, at: usize) -> &[u8] {
-        let begin = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let end = self.ends.get(at).copied().unwrap_or(begin);
-        self.batches.get(begin..end).unwrap_or_default()
-    }
-}
-
-/// The bundles that were read last: whoever reads one run of a bundle mostly reads its neighbours next. A bundle never
-/// changes but goes as a whole, and its key never names another; whether it is there is looked up each time.
-#[derive(Default)]
-pub(super) struct Recent(Mutex<VecDeque<(i64, Arc<Contents>)>>);
-
-impl Recent {
-    /// Forgets all: something was deleted.
-    pub(super) fn clear(&self) {
-        self.lock().clear();
-    }
-
-    fn contents(&self, conn: &Connection, bundle: &Bundle) -> Result<Arc<Contents>> {
-        if let Some((_, found)) = self.lock().iter().find(|(key, _)| *key == bundle.key) {
-            return Ok(Arc::clone(found));
-        }
-        let contents = Arc::new(bundle.contents(conn)?);
-        let mut recent = self.lock();
-        if recent.len() >= RECENT {
-            recent.pop_front();
-        }
-        recent.push_back((bundle.key, Arc::clone(&contents)));
-        Ok(contents)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(i64, Arc<Contents>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Draft {
-    /// Returns an empty draft for runs like this one.
-    pub(super) fn new(run: &NewRun, batch: &Prepared) -> Self {
-        let (like, at, blobs) = (run.clone(), batch.at, batch.blobs.clone());
-        Self { like, at, blobs, ids: Vec::new(), members: Vec::new(), plain: Vec::new(), packed: None }
-    }
-
-    /// Returns whether a run and its batch, which is not packed, may lie in a bundle at all.
-    pub(super) fn suits(batch: &Prepared) -> bool {
-        batch.events.large.is_empty()
-    }
-
-    /// Returns whether a run goes into this bundle too.
-    pub(super) fn takes(&self, run: &NewRun, batch: &Prepared) -> bool {
-        let NewRun { tenant, kind, name, user, parent, id: _, session: _ } = run;
-        let like = &self.like;
-        self.ids.len() < MOST
-            && self.plain.len() < FULL
-            && (tenant, kind, name, user, parent) == (&like.tenant, &like.kind, &like.name, &like.user, &like.parent)
-            && (batch.at, &batch.blobs) == (self.at, &self.blobs)
-    }
-
-    /// Adds a run.
-    pub(super) fn push(&mut self, run: NewRun, batch: Prepared) {
-        self.ids.push(run.id);
-        self.members.push(Member {
-            session: run.session,
-            title: batch.title.unwrap_or_default(),
-            status: status_number(batch.status),
-            seq: batch.events.count,
-            bytes: batch.events.payload.len(),
-        });
-        self.plain.extend_from_slice(&batch.events.payload);
-    }
-
-    /// Returns the blobs that they name, and whose.
-    pub(super) fn blobs(&self) -> (&Tenant, &[ContentHash]) {
-        (&self.like.tenant, &self.blobs)
-    }
-
-    /// Packs what was added, so that the writer need not.
-    ///
-    /// # Errors
-    /// The message of the encoder.
-    pub(super) fn packed(mut self) -> Result<Self, String> {
-        let heads = serde_json::to_vec(&self.members).map_err(|error| error.to_string())?;
-        self.packed = Some((pack::shrink(&heads), pack::shrink(&self.plain)));
-        Ok(self)
-    }
-
-    /// Writes the runs that are new; returns for each whether it is. The blobs that they name are there.
-    pub(super) fn write(&self, conn: &Connection, boot: u64) -> Result<Vec<bool>> {
-        let mut seen = HashSet::with_capacity(self.ids.len());
-        let mut new = Vec::with_capacity(self.ids.len());
-        // Whether all are new, and each has a prefix of its own.
-        let mut whole = true;
-        for id in &self.ids {
-            let is_new = seen.insert(*id) && append::is_new(conn, &self.like.tenant, *id)?;
-            whole &= is_new && by_prefix(conn, *id)?.is_none();
-            new.push(is_new);
-        }
-        whole &= self.ids.iter().map(|id| prefix(*id)).collect::<HashSet<_>>().len() == self.ids.len();
-        let epoch = first_epoch(boot);
-        match &self.packed {
-            Some(packed) if whole => self.insert(conn, epoch, packed)?,
-            _ => {
-                let mut batches = &self.plain[..];
-                for ((id, member), new) in self.ids.iter().zip(&self.members).zip(&new) {
-                    let (batch, rest) = batches.split_at(member.bytes);
-                    batches = rest;
-                    if *new {
-                        let key = reserve(conn, 1)?;
-                        let like = NewRun { id: *id, ..self.like.clone() };
-                        insert_row(conn, key, (&like, epoch, self.at), member, batch)?;
-                        refer(conn, &like.tenant, key, &self.blobs)?;
-                    }
-                }
-            }
-        }
-        Ok(new)
-    }
-
-    fn insert(&self, conn: &Connection, epoch: Epoch, (heads, data): &(Vec<u8>, Vec<u8>)) -> Result<()> {
-        let (like, count) = (&self.like, self.ids.len() as i64);
-        let key = reserve(conn, count)?;
-        let ids: Vec<u8> = self.ids.iter().flat_map(|id| id.0).collect();
-        let sql = "INSERT INTO bundle (key, tenant, kind, name, user, parent, epoch, at, count, ids, heads, data)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-        conn.prepare_cached(sql)?.execute((
-            key,
-            like.tenant.as_str(),
-            kind_word(like.kind),
-            &like.name,
-            like.user.as_str(),
-            like.parent.as_ref().map(|id| &id.0[..]),
-            epoch.cast_signed(),
-            self.at.0,
-            count,
-            ids,
-            heads,
-            data,
-        ))?;
-        // In the order of the table, so that what lies on one page is written together.
-        let mut numbers: Vec<(i64, i64)> = self.ids.iter().map(|id| prefix(*id)).zip(key..).collect();
-        numbers.sort_unstable();
-        let mut insert = conn.prepare_cached("INSERT INTO bundled (prefix, key) VALUES (?1, ?2)")?;
-        for number in numbers {
-            insert.execute(number)?;
-        }
-        refer(conn, &like.tenant, -key, &self.blobs)
-    }
 }
 
 impl Bundle {
@@ -530,134 +353,4 @@ fn refer(conn: &Connection, tenant: &Tenant, run: i64, blobs: &[ContentHash]) ->
 
 fn damaged(message: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, format!("a bundle of runs is damaged: {message}").into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::encode_plain;
-    use bedplate_core::{
-        event::{Event, RunKind, RunStarted},
-        port::journal::{Batch, RunStatus},
-    };
-    use std::sync::Arc;
-
-    fn open_file() -> Connection {
-        let conn = Connection::open_in_memory().unwrap();
-        for sql in [include_str!("migrations/0001.sql"), include_str!("migrations/0004.sql")] {
-            conn.execute_batch(sql).unwrap();
-        }
-        conn
-    }
-
-    fn runs(count: u8) -> Vec<NewRun> {
-        let run = |at| NewRun {
-            id: RunId([at; ID]),
-            tenant: "acme".into(),
-            kind: RunKind::Workflow,
-            name: "a map run".into(),
-            user: "ann".into(),
-            session: format!("child {at}"),
-            parent: None,
-        };
-        (0..count).map(run).collect()
-    }
-
-    fn event(run: &NewRun) -> Event {
-        let (name, session) = (run.name.clone(), run.session.clone());
-        Event::RunStarted(RunStarted { kind: run.kind, name, user: run.user.clone(), session, parent: None })
-    }
-
-    fn draft(runs: Vec<NewRun>) -> Draft {
-        let prepared = |run: &NewRun| {
-            let batch = Batch {
-                at: Timestamp(7),
-                events: Arc::new(vec![event(run)]),
-                status: RunStatus::Failed,
-                wake_at: None,
-                title: Some(run.session.clone()),
-                consumed: Vec::new(),
-                blobs: Vec::new(),
-            };
-            Prepared::for_ended_run(batch, encode_plain).unwrap()
-        };
-        let mut draft = Draft::new(&runs[0], &prepared(&runs[0]));
-        for run in runs {
-            let batch = prepared(&run);
-            assert!(Draft::suits(&batch) && draft.takes(&run, &batch));
-            draft.push(run, batch);
-        }
-        draft.packed().unwrap()
-    }
-
-    fn count(conn: &Connection, table: &str) -> i64 {
-        conn.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
-    }
-
-    #[test]
-    fn a_run_says_the_same_of_itself_in_a_bundle_and_after_it_was_opened() {
-        let conn = open_file();
-        let all = runs(5);
-        assert_eq!(draft(all.clone()).write(&conn, 3).unwrap(), [true; 5]);
-        assert_eq!((count(&conn, "bundle"), count(&conn, "bundled"), count(&conn, "run")), (1, 5, 0));
-        let look = |run: &NewRun| {
-            let head = head::load(&conn, &run.tenant, run.id, &Recent::default()).unwrap().unwrap();
-            let entries = super::super::read::read(&conn, head.run, 0, 10, &Recent::default()).unwrap().unwrap();
-            assert_eq!(entries.iter().map(|entry| &entry.event).collect::<Vec<_>>(), [&event(run)]);
-            (head, entries)
-        };
-        let before: Vec<_> = all.iter().map(look).collect();
-        assert!(open(&conn, before[3].0.run.key).unwrap());
-        assert_eq!((count(&conn, "bundle"), count(&conn, "bundled"), count(&conn, "run")), (0, 0, 5));
-        assert_eq!(all.iter().map(look).collect::<Vec<_>>(), before);
-        assert!(!open(&conn, before[3].0.run.key).unwrap(), "it is in none any more");
-        let next = draft(runs(9));
-        assert_eq!(next.write(&conn, 3).unwrap(), [false, false, false, false, false, true, true, true, true]);
-        let keys: HashSet<i64> = runs(9).iter().map(|run| look(run).0.run.key).collect();
-        assert_eq!((count(&conn, "bundle"), keys.len()), (0, 9), "those that are new are rows of their own");
-    }
-
-    #[test]
-    fn runs_whose_ids_begin_alike_are_told_apart() {
-        let conn = open_file();
-        let mut all = runs(3);
-        all[2].id.0[..8].copy_from_slice(&[0; 8]);
-        assert_eq!(draft(all.clone()).write(&conn, 1).unwrap(), [true; 3]);
-        assert_eq!((count(&conn, "bundle"), count(&conn, "run")), (0, 3), "one table cannot have both");
-        let conn = open_file();
-        let (first, other) = (all[..2].to_vec(), all[2..].to_vec());
-        assert_eq!(draft(first.clone()).write(&conn, 1).unwrap(), [true; 2]);
-        assert_eq!(key(&conn, &other[0].tenant, other[0].id).unwrap(), None);
-        assert_eq!(draft(other).write(&conn, 1).unwrap(), [true]);
-        assert_eq!(key(&conn, &"others".into(), first[0].id).unwrap(), None);
-        let heads = all.iter().map(|run| head::load(&conn, &run.tenant, run.id, &Recent::default()).unwrap().unwrap());
-        assert_eq!(heads.map(|head| head.session).collect::<Vec<_>>(), ["child 0", "child 1", "child 2"]);
-        assert_eq!((count(&conn, "bundle"), count(&conn, "run")), (1, 1));
-    }
-
-    #[test]
-    fn a_damaged_bundle_is_an_error_and_never_a_panic() {
-        let conn = open_file();
-        let all = runs(4);
-        draft(all.clone()).write(&conn, 1).unwrap();
-        let run = head::load(&conn, &all[2].tenant, all[2].id, &Recent::default()).unwrap().unwrap().run;
-        let rotten = serde_json::to_vec(&[0; 4].map(|_| ("s", "t", 99, 1, usize::MAX))).unwrap();
-        for (column, bytes) in [
-            ("data", vec![255, 255, 255, 255, 0]),
-            ("data", pack::shrink(b"[]")),
-            ("heads", Vec::new()),
-            ("heads", pack::shrink(b"[]")),
-            ("heads", pack::shrink(&rotten)),
-        ] {
-            conn.execute_batch("SAVEPOINT whole").unwrap();
-            conn.execute(&format!("UPDATE bundle SET {column} = ?1"), [bytes]).unwrap();
-            assert!(read(&conn, run, 0, &Recent::default()).is_err(), "{column}");
-            assert!(open(&conn, run.key).is_err(), "{column}");
-            if column == "heads" {
-                assert!(load(&conn, &all[2].tenant, all[2].id, &Recent::default()).is_err());
-            }
-            conn.execute_batch("ROLLBACK TO whole").unwrap();
-        }
-        assert!(read(&conn, run, 0, &Recent::default()).unwrap().is_ok());
-    }
 }
