@@ -16,7 +16,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// A call on its way through the layers. A clone costs some counters and is what a second attempt is made of.
 #[derive(Clone)]
@@ -142,14 +141,4 @@ impl Stack {
 pub(crate) trait Serve: Send + Sync {
     /// Serves a call.
     fn serve(&self, call: Call) -> Answering;
-}
-
-/// What is always ready of tower's services of calls is one too.
-impl<S> Serve for S
-where
-    S: Service<Call, Response = Answer, Error = ModelError, Future = Answering> + Clone + Send + Sync + 'static,
-{
-    fn serve(&self, call: Call) -> Answering {
-        self.clone().call(call)
-    }
 }

@@ -5,7 +5,7 @@ use super::{
     draft::{Draft, Ending, Replied},
 };
 use crate::{
-    call::{Answering, Call, Stack},
+    call::{Answering, Call, Serve, Stack},
     policy::{LogPolicy, Payloads},
     watch::{End, Guess, Watcher, watched},
 };
@@ -13,18 +13,16 @@ use bedplate_core::{
     message::Usage,
     port::{
         clock::Clock,
-        model::{Answer, ModelError, ModelErrorKind},
+        model::{ModelError, ModelErrorKind},
     },
 };
 use bytes::Bytes;
 use std::{
     sync::Arc,
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 use tokio::sync::mpsc::OwnedPermit;
 use tower_layer::Layer;
-use tower_service::Service;
 
 /// Records the calls of a route.
 #[derive(Clone)]
@@ -38,30 +36,19 @@ impl Layer<Stack> for RecordLayer {
     type Service = RecordService;
 
     fn layer(&self, inner: Stack) -> RecordService {
-        let (recorder, log, clock) = (self.recorder.clone(), Arc::clone(&self.log), Arc::clone(&self.clock));
-        RecordService { recorder, log, clock, inner }
+        RecordService { layer: self.clone(), inner }
     }
 }
 
 #[derive(Clone)]
 pub(crate) struct RecordService {
-    recorder: Recorder,
-    log: Arc<LogPolicy>,
-    clock: Arc<dyn Clock>,
+    layer: RecordLayer,
     inner: Stack,
 }
 
-impl Service<Call> for RecordService {
-    type Response = Answer;
-    type Error = ModelError;
-    type Future = Answering;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ModelError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, call: Call) -> Answering {
-        let Self { recorder, log, clock, inner } = self.clone();
+impl Serve for RecordService {
+    fn serve(&self, call: Call) -> Answering {
+        let Self { layer: RecordLayer { recorder, log, clock }, inner } = self.clone();
         let begun = Instant::now();
         Box::pin(async move {
             let Ok(place) = recorder.0.queue.clone().reserve_owned().await else {
