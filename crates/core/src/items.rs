@@ -27,6 +27,12 @@ impl Items {
         self.few.len() + self.ends.len()
     }
 
+    /// Returns how many bytes a value takes on average, as a text; 0 where they are few.
+    #[must_use]
+    pub fn mean_bytes(&self) -> usize {
+        self.text.len().checked_div(self.ends.len()).unwrap_or(0)
+    }
+
     /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -251,12 +251,20 @@ pub(super) struct Join {
 impl Join {
     /// Returns whether another iteration may begin.
     pub(super) fn may_begin(&self) -> bool {
-        if let Some(children) = &self.children {
-            return self.items.is_some() && self.begun < self.parts && children.room(self.concurrency) > 0;
+        if self.children.is_some() {
+            return self.begun < self.parts && self.room() > 0;
         }
         self.items.is_some()
             && self.begun < self.parts
             && (self.concurrency == 0 || (self.running.len() as u64) < self.concurrency)
+    }
+
+    /// Returns how many more child executions may begin.
+    pub(super) fn room(&self) -> u64 {
+        match (&self.children, &self.items) {
+            (Some(children), Some(items)) => children.room(self.concurrency, items),
+            _ => 0,
+        }
     }
 
     /// Returns whether all is done.
@@ -296,13 +304,17 @@ pub(super) struct ChildrenNow {
     pub bytes: usize,
 }
 
-/// How many child executions are under way at once at most, whatever the Map allows.
-const MAX_CHILDREN: u64 = 1_000;
+/// How many child executions are under way at once at most, whatever the Map allows: of small items, and of any.
+const MAX_CHILDREN: (u64, u64) = (2_000, 1_000);
+
+/// Up to how many bytes an item is small: those under way are held in memory.
+const SMALL_ITEM: usize = 4 * 1024;
 
 impl ChildrenNow {
     /// Returns how many more may begin.
-    pub(super) fn room(&self, concurrency: u64) -> u64 {
-        let most = if concurrency == 0 { MAX_CHILDREN } else { concurrency.min(MAX_CHILDREN) };
+    fn room(&self, concurrency: u64, items: &Items) -> u64 {
+        let most = if items.mean_bytes() <= SMALL_ITEM { MAX_CHILDREN.0 } else { MAX_CHILDREN.1 };
+        let most = if concurrency == 0 { most } else { concurrency.min(most) };
         most.saturating_sub(self.running.len() as u64)
     }
 }

@@ -145,7 +145,7 @@ pub(super) fn go_on(step: &Step<'_>, env: &Env<'_>, plan: &mut Plan, map: &Map) 
     } else if let Some(children) = &join.children
         && join.may_begin()
     {
-        let to = join.parts.min(join.begun.saturating_add(children.room(join.concurrency)));
+        let to = join.parts.min(join.begun.saturating_add(join.room()));
         let indexes = (join.begun..to).collect();
         plan.intend(Intent::RunChildren { call: children.call, branch: step.id, indexes });
         plan.emit(WorkflowEvent::ChildrenBegun(ChildrenBegun { branch: step.id, to }));
