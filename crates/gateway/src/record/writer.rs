@@ -5,16 +5,12 @@ use bedplate_core::port::records::{CallRecord, Records};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{broadcast, mpsc},
-    task::yield_now,
     time::sleep,
 };
 
 /// How often a failing store is tried again with one batch, and how long is waited in between at first.
 const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// After how many records the thread serves calls again.
-const TURN: usize = 16;
 
 /// Writes until the last draft, or until nobody can send one any more.
 pub(super) async fn write(
@@ -39,9 +35,6 @@ pub(super) async fn write(
                     break;
                 }
                 batch.push(draft.into_record());
-                if batch.len().is_multiple_of(TURN) {
-                    yield_now().await;
-                }
                 if batch.len() < BATCH {
                     next = drafts.try_recv().ok();
                 }
