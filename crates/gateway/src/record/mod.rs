@@ -38,7 +38,7 @@ use totals::Totals;
 const PLACES: usize = 16_384;
 
 /// How many records are written at once.
-const BATCH: usize = 512;
+const BATCH: usize = 2_048;
 
 /// How long a record waits for others to be written with. The places are enough for what ends meanwhile.
 const WAIT: Duration = Duration::from_millis(50);
