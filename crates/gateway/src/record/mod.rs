@@ -40,7 +40,7 @@ const PLACES: usize = 16_384;
 /// How many records are written at once.
 const BATCH: usize = 2_048;
 
-/// How long a record waits for others to be written with. The places are enough for what ends meanwhile.
+/// How long a record waits at most for others to be written with. The places are enough for what ends meanwhile.
 const WAIT: Duration = Duration::from_millis(50);
 
 /// How many records a slow reader of the live traffic may be behind.

@@ -19,31 +19,21 @@ pub(super) async fn write(
     live: broadcast::Sender<Arc<CallRecord>>,
     totals: Totals,
 ) {
-    let mut is_last = false;
-    while !is_last {
-        let mut next = drafts.recv().await;
-        if next.is_none() {
+    let mut queued = Vec::new();
+    while drafts.recv_many(&mut queued, BATCH).await > 0 {
+        let (is_full, is_last) = (queued.len() == BATCH, queued.iter().any(|draft| draft.is_last));
+        let ended = queued.drain(..).take_while(|draft| !draft.is_last);
+        let batch: Vec<CallRecord> = ended.map(|draft| draft.into_record()).collect();
+        if !batch.is_empty() {
+            totals.add(&batch);
+            keep(batch.into(), &*records, &live).await;
+        }
+        if is_last {
             return;
         }
-        // Nobody wakes this task while it sleeps, so the end of a call hands nothing over to another thread.
-        sleep(WAIT).await;
-        while next.is_some() && !is_last {
-            let mut batch = Vec::new();
-            while let Some(draft) = next.take() {
-                is_last |= draft.is_last;
-                if is_last {
-                    break;
-                }
-                batch.push(draft.into_record());
-                if batch.len() < BATCH {
-                    next = drafts.try_recv().ok();
-                }
-            }
-            if !batch.is_empty() {
-                totals.add(&batch);
-                keep(batch.into(), &*records, &live).await;
-            }
-            next = next.or_else(|| drafts.try_recv().ok());
+        if !is_full {
+            // Nobody wakes this task while it sleeps, so the end of a call hands nothing over to another thread.
+            sleep(WAIT).await;
         }
     }
 }
