@@ -28,7 +28,7 @@ use bedplate_engine::{
     workflow::{self as machine, Workflow},
 };
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     future::Future,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -111,6 +111,7 @@ pub(crate) struct Shared {
     this: Weak<Shared>,
 }
 
+#[derive(Default)]
 struct Slot {
     hub: Arc<Hub>,
     actor: Option<Handle>,
@@ -227,10 +228,7 @@ impl Shared {
         if self.is_stopping() {
             return Err(NoWay::Stopping);
         }
-        let slot = match shard.entry(key.clone()) {
-            Entry::Occupied(slot) => slot.into_mut(),
-            Entry::Vacant(slot) => slot.insert(Slot { hub: Arc::default(), actor: None, answers: None }),
-        };
+        let slot = shard.entry(key.clone()).or_default();
         if let Some(handle) = &slot.actor
             && !handle.words.is_closed()
         {
@@ -285,7 +283,7 @@ impl Shared {
     /// Returns the run's hub, for a subscriber that will release it with [`Shared::release_hub`].
     pub(crate) fn hub(&self, key: &RunKey) -> (Arc<Hub>, u64) {
         let mut shard = self.shard(key);
-        let slot = shard.entry(key.clone()).or_insert_with(|| Slot { hub: Arc::default(), actor: None, answers: None });
+        let slot = shard.entry(key.clone()).or_default();
         (Arc::clone(&slot.hub), slot.hub.subscribe())
     }
 
