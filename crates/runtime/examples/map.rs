@@ -5,19 +5,15 @@
 
 #![expect(clippy::print_stdout, reason = "figures are what this program is for")]
 
+mod execution;
+
 use bedplate_core::{
-    id::{ContentHash, Tenant},
+    id::Tenant,
     port::{
         BoxFuture,
         tasks::{TaskCall, TaskError, TaskPlan, TaskReply, Tasks},
-        workflows::PinnedWorkflow,
     },
 };
-use bedplate_runtime::{
-    Options, Runtime, StartExecution, Unconfigured,
-    system::{SystemClock, SystemEntropy},
-};
-use bedplate_testkit::scripted::{FixedDefinitions, ScriptedModel, ScriptedTools};
 use serde_json::{Value, json};
 use std::{
     path::Path,
@@ -45,36 +41,13 @@ impl Tasks for File {
     }
 }
 
-fn definition() -> String {
+fn definition() -> Value {
     json!({"StartAt": "Each", "States": {"Each": {
         "Type": "Map", "ResultPath": null, "End": true,
         "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": {"InputType": "JSON"},
             "Parameters": {"Bucket": "items", "Key": "items.json"}},
         "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
             "StartAt": "Work", "States": {"Work": {"Type": "Pass", "Result": 1, "End": true}}}}}})
-    .to_string()
-}
-
-fn request() -> StartExecution {
-    let text = definition();
-    StartExecution {
-        tenant: Tenant::default(),
-        user: "bench".into(),
-        execution: "arn:aws:states:us-east-1:000000000000:execution:map:one".into(),
-        name: "one".into(),
-        workflow: PinnedWorkflow {
-            arn: "arn:aws:states:us-east-1:000000000000:stateMachine:map".into(),
-            name: "map".into(),
-            qualified: None,
-            version: None,
-            role: "none".into(),
-            express: false,
-            hash: ContentHash::of(text.as_bytes()),
-            text: text.into(),
-        },
-        input: Arc::new(json!({})),
-        trace_header: None,
-    }
 }
 
 /// Returns how long this process has used the processors.
@@ -98,21 +71,9 @@ async fn main() -> Result<(), Failure> {
     let folder = arguments.next().ok_or("the folder for the store is missing")?;
     let items = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
     let store = bedplate_store::Store::open(Path::new(&folder), bedplate_store::Options::default())?;
-    let runtime = Runtime::start(Options {
-        journal: store.journal(),
-        model: ScriptedModel::new([]),
-        tools: ScriptedTools::echo(),
-        definitions: FixedDefinitions::new([]),
-        tasks: Arc::new(File(items)),
-        workflows: Arc::new(Unconfigured),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        lease: Duration::from_secs(30),
-        idle: Duration::from_millis(500),
-        recover: true,
-    });
+    let runtime = execution::runtime(&store, Arc::new(File(items)), true);
     let (begin, before) = (Instant::now(), processor());
-    let run = runtime.start_execution(request()).await?.run;
+    let run = runtime.start_execution(execution::request("map", &definition(), json!({}))).await?.run;
     let view = runtime.wait_execution(&Tenant::default(), run).await?;
     let took = begin.elapsed();
     let used = processor().zip(before).map(|(after, before)| after.saturating_sub(before));

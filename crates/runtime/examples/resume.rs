@@ -5,15 +5,10 @@
 
 #![expect(clippy::print_stdout, reason = "figures are what this program is for")]
 
-use bedplate_core::{
-    id::{ContentHash, RunId, Tenant},
-    port::workflows::PinnedWorkflow,
-};
-use bedplate_runtime::{
-    Options, Runtime, StartExecution, Unconfigured,
-    system::{SystemClock, SystemEntropy},
-};
-use bedplate_testkit::scripted::{FixedDefinitions, ScriptedModel, ScriptedTools};
+mod execution;
+
+use bedplate_core::id::{RunId, Tenant};
+use bedplate_runtime::Unconfigured;
 use serde_json::{Value, json};
 use std::{
     path::Path,
@@ -31,57 +26,19 @@ const LOOKS: usize = 21;
 type Failure = Box<dyn std::error::Error>;
 
 /// A loop of a Pass and a Choice, four events a round, and a long wait after it.
-fn definition(rounds: u64) -> String {
+fn definition(rounds: u64) -> Value {
     json!({"StartAt": "Count", "States": {
         "Count": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, 1)"}, "Next": "More"},
         "More": {"Type": "Choice", "Default": "Hold",
             "Choices": [{"Variable": "$.n", "NumericLessThan": rounds, "Next": "Count"}]},
         "Hold": {"Type": "Wait", "Seconds": 86_400, "End": true}}})
-    .to_string()
-}
-
-fn runtime(store: &bedplate_store::Store) -> Runtime {
-    Runtime::start(Options {
-        journal: store.journal(),
-        model: ScriptedModel::new([]),
-        tools: ScriptedTools::echo(),
-        definitions: FixedDefinitions::new([]),
-        tasks: Arc::new(Unconfigured),
-        workflows: Arc::new(Unconfigured),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        lease: Duration::from_secs(30),
-        idle: Duration::from_millis(500),
-        recover: false,
-    })
-}
-
-fn request(text: String) -> StartExecution {
-    StartExecution {
-        tenant: Tenant::default(),
-        user: "bench".into(),
-        execution: "arn:aws:states:us-east-1:000000000000:execution:long:one".into(),
-        name: "one".into(),
-        workflow: PinnedWorkflow {
-            arn: "arn:aws:states:us-east-1:000000000000:stateMachine:long".into(),
-            name: "long".into(),
-            qualified: None,
-            version: None,
-            role: "none".into(),
-            express: false,
-            hash: ContentHash::of(text.as_bytes()),
-            text: text.into(),
-        },
-        input: Arc::new(json!({"n": 0})),
-        trace_header: None,
-    }
 }
 
 /// Runs the execution until it waits; returns its run, and how many events its history has then.
 async fn make(folder: &Path, events: u64) -> Result<(RunId, u64), Failure> {
     let store = bedplate_store::Store::open(folder, bedplate_store::Options::default())?;
-    let runtime = runtime(&store);
-    let run = runtime.start_execution(request(definition(events / 4))).await?.run;
+    let runtime = execution::runtime(&store, Arc::new(Unconfigured), false);
+    let run = runtime.start_execution(execution::request("long", &definition(events / 4), json!({"n": 0}))).await?.run;
     loop {
         let view = runtime.execution(&Tenant::default(), run).await?;
         if view.states.iter().any(|state| state.doing == "waiting") {
@@ -98,7 +55,7 @@ fn milliseconds(since: Instant) -> f64 {
 
 async fn measure(folder: &Path, run: RunId) -> Result<(f64, f64), Failure> {
     let store = bedplate_store::Store::open(folder, bedplate_store::Options::default())?;
-    let runtime = runtime(&store);
+    let runtime = execution::runtime(&store, Arc::new(Unconfigured), false);
     let mut looks = Vec::with_capacity(LOOKS);
     for _ in 0..LOOKS {
         let begin = Instant::now();
